@@ -1,0 +1,1 @@
+//! Configuration: every parameter is one row of a table.

@@ -1,0 +1,1 @@
+//! Plain data structures and arithmetic of the data types: no locks, no clients, no I/O.
