@@ -23,7 +23,8 @@ pub fn usage() -> String {
     for param in PARAMS.iter().filter(|p| !p.hidden) {
         let default = shown_default(param);
         let also: Vec<String> = param.spellings.iter().map(|s| format!("--{s}")).collect();
-        let also = if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
+        let also =
+            if also.is_empty() { String::new() } else { format!(" (also {})", also.join(", ")) };
         text += &format!("  --{} {}{also}\n", param.name, param.form());
         text += &format!("        {} [{default}]\n", param.help);
     }

@@ -102,7 +102,8 @@ impl Loader {
             [one] if param.multi && !one.is_empty() => words::split(one),
             _ => Some(rest.to_vec()),
         };
-        let values = split.ok_or_else(|| wrong("Unbalanced quotes in configuration line".into()))?;
+        let values =
+            split.ok_or_else(|| wrong("Unbalanced quotes in configuration line".into()))?;
         self.begin(param);
         param.set(&mut self.config, &values).map_err(wrong)
     }
@@ -127,8 +128,9 @@ impl Loader {
 
     fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), Fault> {
         let text = |bytes: &[u8]| {
-            String::from_utf8(bytes.to_vec())
-                .map_err(|_| Fault::refused("No such command in rename-command", "names are text".into()))
+            String::from_utf8(bytes.to_vec()).map_err(|_| {
+                Fault::refused("No such command in rename-command", "names are text".into())
+            })
         };
         let pair = (text(old)?, text(new)?);
         self.config.renamed_commands.push(pair);
@@ -145,7 +147,10 @@ impl Loader {
         for path in matching(&pattern) {
             if path.canonicalize().is_ok_and(|real| self.open.contains(&real)) {
                 let hint = format!("'{}' is being read already", path.display());
-                return Err(Fault::refused("Configuration files include each other in a circle", hint));
+                return Err(Fault::refused(
+                    "Configuration files include each other in a circle",
+                    hint,
+                ));
             }
             self.file(&path).map_err(Fault::Nested)?;
         }
@@ -160,7 +165,8 @@ impl Loader {
         })?;
         let document = toml_edit::Document::parse(text).map_err(|error| {
             let place = Place::at(source, text, error.span());
-            let fault = Fault::refused(error.message(), "see https://toml.io for the syntax".into());
+            let fault =
+                Fault::refused(error.message(), "see https://toml.io for the syntax".into());
             place.error(place.text_of(text), fault)
         })?;
         self.toml_table(source, text, document.as_table())
@@ -300,7 +306,8 @@ pub(super) fn is_toml(bytes: &[u8]) -> bool {
     if line[0] == b'[' {
         return true;
     }
-    let key = line.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-_.\"'".contains(b)).count();
+    let key =
+        line.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-_.\"'".contains(b)).count();
     key > 0 && line[key..].trim_ascii_start().first() == Some(&b'=')
 }
 

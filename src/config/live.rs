@@ -197,7 +197,11 @@ mod tests {
         let mut cached = Cached::new(&live);
         let failed = set(
             &live,
-            &[("maxmemory", "10mb"), ("maxmemory-clients", "200%"), ("client-query-buffer-limit", "x")],
+            &[
+                ("maxmemory", "10mb"),
+                ("maxmemory-clients", "200%"),
+                ("client-query-buffer-limit", "x"),
+            ],
         );
         assert_eq!(
             failed,

@@ -183,8 +183,7 @@ struct Arguments {
 
 impl Arguments {
     fn read(mut argv: Vec<Vec<u8>>) -> Self {
-        let mut parsed =
-            Self { action: Action::Run, file: None, stdin: false, lines: Vec::new() };
+        let mut parsed = Self { action: Action::Run, file: None, stdin: false, lines: Vec::new() };
         match argv.first().map(Vec::as_slice) {
             Some(b"-v" | b"--version") => parsed.action = Action::Print(docs::version()),
             Some(b"-h" | b"--help") => parsed.action = Action::Print(docs::usage()),
@@ -371,7 +370,14 @@ mod tests {
             let c = config(argv);
             assert!(c.save.is_empty() && c.loglevel == super::super::LogLevel::Verbose, "{argv:?}");
         }
-        let argv = ["--shutdown-on-sigint", "nosave", "force", "now", "--shutdown-on-sigterm", "nosave force"];
+        let argv = [
+            "--shutdown-on-sigint",
+            "nosave",
+            "force",
+            "now",
+            "--shutdown-on-sigterm",
+            "nosave force",
+        ];
         let c = config(&argv);
         assert!(c.shutdown_on_sigint.now && c.shutdown_on_sigterm.force);
         assert_eq!(config(&["--save", "10", "1", "--save", "20", "2"]).save.len(), 2);
@@ -380,9 +386,20 @@ mod tests {
     #[test]
     fn other_servers_flags() {
         let c = start(&[
-            "--host", "127.0.0.1", "--max-memory", "256MB", "--eviction-policy", "allkeys-lru",
-            "--shards", "3", "--data-dir", "/tmp", "--metrics-port=9100", "--appendonly",
-            "--appendfsync", "everysec",
+            "--host",
+            "127.0.0.1",
+            "--max-memory",
+            "256MB",
+            "--eviction-policy",
+            "allkeys-lru",
+            "--shards",
+            "3",
+            "--data-dir",
+            "/tmp",
+            "--metrics-port=9100",
+            "--appendonly",
+            "--appendfsync",
+            "everysec",
         ])
         .unwrap()
         .config;
@@ -393,7 +410,8 @@ mod tests {
     #[test]
     fn flags_win_over_variables_and_those_over_files() {
         let stdin = "port 1\nhz 11\ntimeout 1\nsave 5 5\n";
-        let env = [("EONKV_HZ", "12"), ("EONKV_PORT", "2"), ("EONKV_SAVE", "7 7"), ("EONKV_PROT", "1")];
+        let env =
+            [("EONKV_HZ", "12"), ("EONKV_PORT", "2"), ("EONKV_SAVE", "7 7"), ("EONKV_PROT", "1")];
         let started = start_with(&["-", "--port", "3"], &env, stdin).unwrap();
         let c = &started.config;
         assert_eq!((c.port, c.hz, c.timeout, c.save.len()), (3, 12, 1, 1));
@@ -409,14 +427,17 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = start(&["/nonexistent.conf"]).unwrap_err();
-        let text = "Fatal error, can't open config file '/nonexistent.conf': No such file or directory";
+        let text =
+            "Fatal error, can't open config file '/nonexistent.conf': No such file or directory";
         assert_eq!(error, text);
     }
 
     #[test]
     fn actions() {
         assert_eq!(start(&["--check-config"]).unwrap().action, Action::Check);
-        assert!(matches!(start(&["--version"]).unwrap().action, Action::Print(v) if v.contains("v=")));
+        assert!(
+            matches!(start(&["--version"]).unwrap().action, Action::Print(v) if v.contains("v="))
+        );
         assert!(matches!(start(&["-h"]).unwrap().action, Action::Print(h) if h.contains("--port")));
     }
 

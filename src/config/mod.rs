@@ -8,11 +8,11 @@
 //! visible. Nothing here acts on a value; whoever owns the socket, the log or the memory does.
 
 mod choice;
-mod file;
-mod load;
-pub mod live;
-mod param;
 pub mod docs;
+mod file;
+pub mod live;
+mod load;
+mod param;
 pub mod rewrite;
 mod special;
 mod suggest;

@@ -163,7 +163,8 @@ fn toml_value(param: &Param, config: &Config) -> toml_edit::Value {
         },
         _ if param.multi && !text.is_empty() => {
             let lines = param.lines(config);
-            let texts = lines.iter().map(|line| String::from_utf8_lossy(&line.join(&b' ')).into_owned());
+            let texts =
+                lines.iter().map(|line| String::from_utf8_lossy(&line.join(&b' ')).into_owned());
             match param.line_words {
                 0 => text.split(' ').collect::<toml_edit::Array>().into(),
                 _ => texts.collect::<toml_edit::Array>().into(),
@@ -212,7 +213,8 @@ mod tests {
 
     #[test]
     fn toml_keeps_all_but_the_values() {
-        let old = "# head\nport = 6379 # why\nmystery = 1\n\n[memory]\n# more\nmaxmemory = \"1gb\"\n";
+        let old =
+            "# head\nport = 6379 # why\nmystery = 1\n\n[memory]\n# more\nmaxmemory = \"1gb\"\n";
         let new = String::from_utf8(text(old.as_bytes(), &changed(), false).unwrap()).unwrap();
         assert!(new.starts_with("# head\nport = 7000 # why\nmystery = 1\n"), "{new}");
         assert!(new.contains("\n[memory]\n# more\nmaxmemory = \"1gb\"\n"), "{new}");
@@ -239,7 +241,10 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "hz 10\n");
         std::fs::remove_file(&file).unwrap();
         let missing = Path::new("/nonexistent/x.conf");
-        assert_eq!(rewrite(missing, &Config::default(), false), Err("No such file or directory".into()));
+        assert_eq!(
+            rewrite(missing, &Config::default(), false),
+            Err("No such file or directory".into())
+        );
     }
 
     proptest! {

@@ -49,7 +49,7 @@ pub(super) fn set_output_limits(config: &mut Config, words: &[Vec<u8>]) -> Resul
             (memory(&group[1]), memory(&group[2]), seconds)
         else {
             return Err(
-                "Error in hard, soft or soft_seconds setting in buffer limit configuration.".into()
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.".into(),
             );
         };
         *class = OutputLimit { hard, soft, soft_seconds };
@@ -60,9 +60,8 @@ pub(super) fn set_output_limits(config: &mut Config, words: &[Vec<u8>]) -> Resul
 
 pub(super) fn output_limits(config: &Config) -> String {
     let limits = &config.client_output_buffer_limit;
-    let class = |name: &str, l: &OutputLimit| {
-        format!("{name} {} {} {}", l.hard, l.soft, l.soft_seconds)
-    };
+    let class =
+        |name: &str, l: &OutputLimit| format!("{name} {} {} {}", l.hard, l.soft, l.soft_seconds);
     [
         class("normal", &limits.normal),
         class("slave", &limits.replica),
@@ -387,9 +386,14 @@ mod tests {
 
     #[test]
     fn event_letters_are_shortened_as_redis_does() {
-        for (given, shown) in
-            [("KEA", "AKE"), ("g$lshzxetd", "A"), ("Kg", "gK"), ("", ""), ("AKEgm", "AKEm"), ("n", "n")]
-        {
+        for (given, shown) in [
+            ("KEA", "AKE"),
+            ("g$lshzxetd", "A"),
+            ("Kg", "gK"),
+            ("", ""),
+            ("AKEgm", "AKEm"),
+            ("n", "n"),
+        ] {
             assert_eq!(Events::parse(given.as_bytes()).map(Events::text), Some(shown.into()));
         }
         assert_eq!(Events::parse(b"KEq"), None);

@@ -372,7 +372,8 @@ mod tests {
         ] {
             assert_eq!(find(name.as_bytes()).unwrap().0.name, own);
         }
-        for (name, own) in [("max_memory", "maxmemory"), ("shards", "io-threads"), ("host", "bind")] {
+        for (name, own) in [("max_memory", "maxmemory"), ("shards", "io-threads"), ("host", "bind")]
+        {
             assert!(find(name.as_bytes()).is_none());
             assert_eq!(find_any(name.as_bytes()).unwrap().name, own);
         }

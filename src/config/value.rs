@@ -21,10 +21,7 @@ pub fn one_of(words: &[&str]) -> String {
 
 /// Where `word` stands in `words`, letter case aside.
 pub fn index_of(words: &[&str], word: &[u8]) -> Result<usize, String> {
-    words
-        .iter()
-        .position(|w| w.as_bytes().eq_ignore_ascii_case(word))
-        .ok_or_else(|| one_of(words))
+    words.iter().position(|w| w.as_bytes().eq_ignore_ascii_case(word)).ok_or_else(|| one_of(words))
 }
 
 /// `yes` or `no`.
@@ -132,7 +129,9 @@ mod tests {
             assert_eq!(memory(text.as_bytes()), Some(bytes), "{text}");
         }
         assert_eq!(memory(b"1gb"), Some(1 << 30));
-        for bad in ["", "kb", "-1", "1 gb", "1KiB", "1.5gb", "99999999999999999999", "99999999999gb"] {
+        for bad in
+            ["", "kb", "-1", "1 gb", "1KiB", "1.5gb", "99999999999999999999", "99999999999gb"]
+        {
             assert_eq!(memory(bad.as_bytes()), None, "{bad}");
         }
     }
