@@ -386,7 +386,8 @@ impl Parser {
     /// Moves the begun request, now whole, into `batch`; returns its end.
     fn complete(&mut self, batch: &mut Batch) -> usize {
         let (first, blobs) = (batch.spans.len(), batch.blobs.len() as u32);
-        let moved = |s: Span| if s.at & Span::BLOB == 0 { s } else { Span { at: s.at + blobs, ..s } };
+        let moved =
+            |s: Span| if s.at & Span::BLOB == 0 { s } else { Span { at: s.at + blobs, ..s } };
         batch.reqs.push(Req {
             first_span: first as u32,
             n: self.spans.len() as u32,
@@ -522,9 +523,9 @@ fn integer(text: &[u8]) -> Option<i64> {
     if !canonical {
         return None;
     }
-    let magnitude = digits.iter().try_fold(0_i64, |n, digit| {
-        n.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))
-    })?;
+    let magnitude = digits
+        .iter()
+        .try_fold(0_i64, |n, digit| n.checked_mul(10)?.checked_sub(i64::from(digit - b'0')))?;
     if digits.len() == text.len() { magnitude.checked_neg() } else { Some(magnitude) }
 }
 
