@@ -6,6 +6,8 @@
 //! not know about sockets, threads, the log or the slow log.
 
 pub mod error;
+pub mod keys_of;
+pub mod syntax;
 pub mod table;
 
 use crate::config::Config;
