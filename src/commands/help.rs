@@ -8,9 +8,11 @@ use crate::resp::Reply;
 
 /// The row to put among a container's subcommands.
 pub const fn row(group: Group, since: &'static str) -> Command {
-    Command::new("help", 2, group, help)
-        .flags(Flags::LOADING.and(Flags::STALE))
-        .doc(since, "", "Lists the subcommands.")
+    Command::new("help", 2, group, help).flags(Flags::LOADING.and(Flags::STALE)).doc(
+        since,
+        "",
+        "Lists the subcommands.",
+    )
 }
 
 /// Replies with the help of the container that `cx.row` belongs to.

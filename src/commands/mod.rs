@@ -5,7 +5,10 @@
 //! keys through `cx.db`, encodes exactly one reply into `cx.reply` (or returns an error), and does
 //! not know about sockets, threads, the log or the slow log.
 
+pub mod categories;
+pub mod command;
 pub mod error;
+pub mod help;
 pub mod keys_of;
 pub mod syntax;
 pub mod table;
@@ -19,7 +22,7 @@ use std::sync::Arc;
 pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
 /// The groups of the table, each sorted by name.
-pub static GROUPS: &[&[Command]] = &[];
+pub static GROUPS: &[&[Command]] = &[command::COMMANDS];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.
 #[derive(Debug)]

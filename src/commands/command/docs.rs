@@ -8,10 +8,7 @@ use crate::resp::Reply;
 pub fn write(reply: &mut Reply, table: &Table, row: &Row) {
     let command = row.command;
     // A text that is not in the notation shows no arguments; a test of the table forbids such rows.
-    let mut arguments = syntax::parse(command.syntax).unwrap_or_default();
-    if row.parent.is_none() && !command.subcommands.is_empty() {
-        arguments.clear();
-    }
+    let arguments = syntax::parse(command.syntax).unwrap_or_default();
     let subs = usize::from(!command.subcommands.is_empty());
     reply.bulk(row.full_name().as_bytes());
     reply.map(4 + usize::from(!arguments.is_empty()) + subs);
@@ -97,12 +94,8 @@ fn argument(reply: &mut Reply, arg: &Arg, keys: &mut Keys) {
     flags.extend((arg.optional).then_some("optional"));
     flags.extend((arg.repeat != Repeat::Once).then_some("multiple"));
     flags.extend((arg.repeat == Repeat::More(true)).then_some("multiple_token"));
-    let optional_fields = [
-        kind == "key",
-        arg.token.is_some(),
-        !flags.is_empty(),
-        !arg.args.is_empty(),
-    ];
+    let optional_fields =
+        [kind == "key", arg.token.is_some(), !flags.is_empty(), !arg.args.is_empty()];
     reply.map(2 + optional_fields.iter().filter(|&&present| present).count());
     field(reply, "name", &arg.name);
     field(reply, "type", kind);
@@ -147,7 +140,8 @@ mod tests {
 
     #[test]
     fn arguments_look_as_in_redis() {
-        let mut reply = Reply { resp3: true, ..Reply::default() };
+        let mut reply = Reply::default();
+        reply.resp3 = true;
         let args = syntax::parse("key [EX seconds | KEEPTTL] newkey").unwrap();
         list(&mut reply, &args, &mut Keys { next: 0, specs: 2 });
         let text = String::from_utf8(reply.bytes).unwrap().replace("\r\n", " ");

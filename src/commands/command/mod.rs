@@ -47,14 +47,14 @@ static SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output_order"]),
 ];
 
-/// The row of COMMAND.
-pub static COMMAND: Command = Command {
+/// The rows of this file.
+pub static COMMANDS: &[Command] = &[Command {
     subcommands: SUBCOMMANDS,
     ..sub("command", -1, all)
         .doc("2.8.13", "", "Describes all commands.")
         .cost("O(N), N being the number of commands.")
         .tips(&["nondeterministic_output_order"])
-};
+}];
 
 fn all(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     write_all(cx.reply, table());
@@ -104,7 +104,7 @@ fn docs_of(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 }
 
 fn list(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let keep: Box<dyn Fn(&Row) -> bool> = match args.len() {
+    let keep: Keep<'_> = match args.len() {
         2 => Box::new(|_| true),
         5 if args.is(2, "FILTERBY") => filter(args)?,
         _ => return Err(Error::Syntax),
@@ -118,7 +118,10 @@ fn list(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn filter(args: Args<'_>) -> Result<Box<dyn Fn(&Row) -> bool + '_>, Error> {
+/// Whether COMMAND LIST shows a row.
+type Keep<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
+
+fn filter(args: Args<'_>) -> Result<Keep<'_>, Error> {
     let wanted = args.get(4);
     if args.is(3, "MODULE") {
         return Ok(Box::new(|_| false)); // no command comes from a module
@@ -163,9 +166,9 @@ fn keys_in(request: Args<'_>) -> Result<Vec<Key>, Error> {
     let table = table();
     let row = table.find(request.get(0)).ok_or(Error::new("ERR Invalid command specified"))?;
     let row = match request.opt(1) {
-        Some(name) if !row.command.subcommands.is_empty() => table
-            .subcommand(row, name)
-            .ok_or(Error::new("ERR Invalid command specified"))?,
+        Some(name) if !row.command.subcommands.is_empty() => {
+            table.subcommand(row, name).ok_or(Error::new("ERR Invalid command specified"))?
+        }
         _ => row,
     };
     let command = row.command;
@@ -227,7 +230,8 @@ mod tests {
     #[test]
     fn every_row_can_be_described() {
         for resp3 in [false, true] {
-            let mut reply = Reply { resp3, ..Reply::default() };
+            let mut reply = Reply::default();
+            reply.resp3 = resp3;
             write_all(&mut reply, table());
             for row in table().commands() {
                 docs::write(&mut reply, table(), row);

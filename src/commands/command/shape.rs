@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn specs_look_as_in_redis() {
-        let mut reply = Reply { resp3: true, ..Reply::default() };
+        let mut reply = Reply::default();
+        reply.resp3 = true;
         let spec = KeySpec {
             begin: Begin::Keyword("STREAMS", 1),
             find: Find::Range { last: -1, step: 1, limit: 2 },
