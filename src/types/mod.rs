@@ -1,6 +1,7 @@
 //! Plain data structures and arithmetic of the data types: no locks, no clients, no I/O.
 
 mod big;
+pub mod bitops;
 pub mod extended;
 pub mod glob;
 pub mod number;
