@@ -10,6 +10,8 @@ pub mod commands;
 pub mod config;
 /// The keyspace: entries, expiry, eviction, on top of the index.
 pub mod db;
+/// Counters, durations, slow log: per worker, summed when read.
+pub mod metrics;
 /// RESP2 and RESP3: requests in, replies out, no I/O.
 pub mod resp;
 /// Per-connection state and the registry of clients.

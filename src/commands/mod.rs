@@ -14,10 +14,15 @@ pub mod syntax;
 pub mod table;
 
 use crate::config::Config;
+use crate::config::live::Live;
 use crate::db::Access;
+use crate::metrics::Metrics;
 use crate::resp::{Args, Reply};
-use crate::session::Session;
+use crate::session::control::Control;
+use crate::session::pause::Conditions;
+use crate::session::{Registry, Session};
 pub use error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
@@ -26,13 +31,32 @@ pub static GROUPS: &[&[Command]] = &[command::COMMANDS];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.
 #[derive(Debug)]
-pub struct Shared {}
+pub struct Shared {
+    /// The configuration in force.
+    pub config: Live,
+    /// The file it came from, which CONFIG REWRITE writes.
+    pub config_file: Option<PathBuf>,
+    /// All clients.
+    pub clients: Registry,
+    /// Pauses, MONITOR and whatever else takes commands off the fast path.
+    pub conditions: Conditions,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The way to the main thread.
+    pub control: Control,
+    /// When the server started, Unix milliseconds.
+    pub started_ms: i64,
+    /// 40 hexadecimal digits, new at each start.
+    pub run_id: String,
+}
 
 /// What one worker keeps for its commands; never shared.
 #[derive(Debug)]
 pub struct Local {
     /// The configuration as of this turn of the loop.
     pub config: Arc<Config>,
+    /// This worker's number, which is also that of its cells in [`Metrics`].
+    pub worker: usize,
 }
 
 /// What a handler works with.

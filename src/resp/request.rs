@@ -456,10 +456,11 @@ fn argument(
     searched: usize,
     limits: &Limits,
 ) -> Result<Argument, ProtocolError> {
-    if let Some((len, body)) = short_line(input, at, b'$') {
-        if body + len as usize + 2 <= input.len() && len as u64 <= limits.max_bulk {
-            return Ok(Argument::At(Span { at: body as u32, len: len as u32 }));
-        }
+    if let Some((len, body)) = short_line(input, at, b'$')
+        && body + len as usize + 2 <= input.len()
+        && len as u64 <= limits.max_bulk
+    {
+        return Ok(Argument::At(Span { at: body as u32, len: len as u32 }));
     }
     long_argument(input, at, searched, limits)
 }
