@@ -397,7 +397,11 @@ impl Registry {
         let count = &self.monitors[client.origin.worker];
         if was != on {
             client.flag(Flag::MONITOR, on);
-            if on { count.fetch_add(1, Ordering::AcqRel) } else { count.fetch_sub(1, Ordering::AcqRel) };
+            if on {
+                count.fetch_add(1, Ordering::AcqRel)
+            } else {
+                count.fetch_sub(1, Ordering::AcqRel)
+            };
         }
         self.monitors.iter().any(|count| count.load(Ordering::Acquire) > 0)
     }
