@@ -10,6 +10,7 @@ pub mod command;
 pub mod error;
 pub mod help;
 pub mod keys_of;
+pub mod page;
 pub mod syntax;
 pub mod table;
 

@@ -10,7 +10,7 @@ use super::categories;
 use super::help;
 use super::keys_of::{self, Key};
 use super::table::{Group, Row, Table, table};
-use super::{Args, Command, Cx, Error, Flags};
+use super::{Args, Command, Cx, Error, Flags, KeySpec};
 use crate::resp::Reply;
 use crate::types::glob;
 
@@ -187,6 +187,15 @@ fn keys_in(request: Args<'_>) -> Result<Vec<Key>, Error> {
         return Err(Error::new("ERR Invalid arguments specified for command"));
     }
     Ok(keys)
+}
+
+/// The key positions in one word for tables: `1 -1 2`, `varies`, or nothing.
+pub fn key_summary(specs: &'static [KeySpec]) -> String {
+    match keys_of::classic(specs) {
+        _ if specs.is_empty() => String::new(),
+        (0, ..) => "varies".to_owned(),
+        (first, last, step) => format!("{first} {last} {step}"),
+    }
 }
 
 /// The row of `get` or `config|get`.
