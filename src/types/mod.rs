@@ -4,4 +4,5 @@ mod big;
 pub mod bitops;
 pub mod extended;
 pub mod glob;
+pub mod hll;
 pub mod number;
