@@ -6,3 +6,4 @@ pub mod extended;
 pub mod glob;
 pub mod hll;
 pub mod number;
+pub mod object;
