@@ -16,7 +16,7 @@ pub mod table;
 
 use crate::config::Config;
 use crate::config::live::Live;
-use crate::db::Access;
+use crate::db::{Access, Key, Keyspace};
 use crate::metrics::Metrics;
 use crate::resp::{Args, Reply};
 use crate::session::control::Control;
@@ -37,6 +37,8 @@ pub struct Shared {
     pub config: Live,
     /// The file it came from, which CONFIG REWRITE writes.
     pub config_file: Option<PathBuf>,
+    /// The data.
+    pub keyspace: Arc<Keyspace>,
     /// All clients.
     pub clients: Registry,
     /// Pauses, MONITOR and whatever else takes commands off the fast path.
@@ -74,6 +76,21 @@ pub struct Cx<'a> {
     pub local: &'a mut Local,
     /// The row being run.
     pub row: &'static Row,
+    /// Hash of the first key, when its place is fixed: computed while the batch was prefetched.
+    pub hash: u64,
+}
+
+impl Cx<'_> {
+    /// Argument `i` as a key.
+    #[inline(always)]
+    pub fn key<'k>(&self, args: Args<'k>, i: usize) -> Key<'k> {
+        let bytes = args.get(i);
+        if i == usize::from(self.row.first_key) {
+            Key { bytes, hash: self.hash }
+        } else {
+            Key::new(bytes)
+        }
+    }
 }
 
 /// Runs one request: checks, handler, statistics. Always encodes exactly one reply, unless the
