@@ -4,8 +4,6 @@
 
 pub mod args;
 pub mod reply;
-pub mod request;
 
 pub use args::{Args, Span};
 pub use reply::Reply;
-pub use request::{Batch, Parser};
