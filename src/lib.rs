@@ -4,15 +4,35 @@
 //! `docs/architecture.md` says why; `tests/architecture.rs` holds the rule.
 #![deny(unsafe_code)]
 
-/// The command table, handlers, and the way a request runs.
-pub mod commands;
+/// The only door to atomics and epochs.
+pub mod sync;
+
+/// Time, once per loop turn.
+pub mod clock;
+
+/// The counting allocator.
+pub mod mem;
+
+/// Counters, durations, slow log: per worker, summed when read.
+pub mod metrics;
+
 /// Parameters, one row each: files, flags, environment, CONFIG.
 pub mod config;
-/// The keyspace: entries, expiry, eviction, on top of the index.
-pub mod db;
+
 /// RESP2 and RESP3: requests in, replies out, no I/O.
 pub mod resp;
-/// Per-connection state and the registry of clients.
-pub mod session;
+
 /// Plain structures and arithmetic of the data types.
 pub mod types;
+
+/// The lock-free table.
+pub mod index;
+
+/// The keyspace: entries, expiry, eviction, on top of the index.
+pub mod db;
+
+/// Per-connection state and the registry of clients.
+pub mod session;
+
+/// The command table, handlers, and the way a request runs.
+pub mod commands;

@@ -68,3 +68,9 @@ impl From<String> for Error {
         Self::Text(Cow::Owned(text))
     }
 }
+
+impl From<crate::db::WrongType> for Error {
+    fn from(_: crate::db::WrongType) -> Self {
+        Self::WrongType
+    }
+}

@@ -5,29 +5,61 @@
 //! keys through `cx.db`, encodes exactly one reply into `cx.reply` (or returns an error), and does
 //! not know about sockets, threads, the log or the slow log.
 
+pub mod categories;
+pub mod command;
 pub mod error;
+pub mod help;
+pub mod keys_of;
+pub mod page;
+pub mod syntax;
 pub mod table;
 
 use crate::config::Config;
-use crate::db::Access;
+use crate::config::live::Live;
+use crate::db::{Access, Key, Keyspace};
+use crate::metrics::Metrics;
 use crate::resp::{Args, Reply};
-use crate::session::Session;
+use crate::session::control::Control;
+use crate::session::pause::Conditions;
+use crate::session::{Registry, Session};
 pub use error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
 /// The groups of the table, each sorted by name.
-pub static GROUPS: &[&[Command]] = &[];
+pub static GROUPS: &[&[Command]] = &[command::COMMANDS];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.
 #[derive(Debug)]
-pub struct Shared {}
+pub struct Shared {
+    /// The configuration in force.
+    pub config: Live,
+    /// The file it came from, which CONFIG REWRITE writes.
+    pub config_file: Option<PathBuf>,
+    /// The data.
+    pub keyspace: Arc<Keyspace>,
+    /// All clients.
+    pub clients: Registry,
+    /// Pauses, MONITOR and whatever else takes commands off the fast path.
+    pub conditions: Conditions,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The way to the main thread.
+    pub control: Control,
+    /// When the server started, Unix milliseconds.
+    pub started_ms: i64,
+    /// 40 hexadecimal digits, new at each start.
+    pub run_id: String,
+}
 
 /// What one worker keeps for its commands; never shared.
 #[derive(Debug)]
 pub struct Local {
     /// The configuration as of this turn of the loop.
     pub config: Arc<Config>,
+    /// This worker's number, which is also that of its cells in [`Metrics`].
+    pub worker: usize,
 }
 
 /// What a handler works with.
@@ -44,6 +76,21 @@ pub struct Cx<'a> {
     pub local: &'a mut Local,
     /// The row being run.
     pub row: &'static Row,
+    /// Hash of the first key, when its place is fixed: computed while the batch was prefetched.
+    pub hash: u64,
+}
+
+impl Cx<'_> {
+    /// Argument `i` as a key.
+    #[inline(always)]
+    pub fn key<'k>(&self, args: Args<'k>, i: usize) -> Key<'k> {
+        let bytes = args.get(i);
+        if i == usize::from(self.row.first_key) {
+            Key { bytes, hash: self.hash }
+        } else {
+            Key::new(bytes)
+        }
+    }
 }
 
 /// Runs one request: checks, handler, statistics. Always encodes exactly one reply, unless the

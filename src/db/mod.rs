@@ -1,4 +1,151 @@
-//! The keyspace.
-use std::marker::PhantomData;
-/// The way of one batch of commands into the keyspace.
-pub struct Access<'a>(PhantomData<&'a ()>);
+//! The keyspace: databases of typed values on top of the index, with expiry and eviction.
+//!
+//! Handlers see [`Access`], one batch's way in: [`Access::find`] and [`Access::string`] read without
+//! a lock, [`Access::write`] takes a key's stripe, [`Access::hold`] several at once,
+//! [`Access::read_many`] reads several at one moment. All other threads' writes, expiry and eviction
+//! use the same doors.
+//!
+//! - **K1** Every change of a key happens under its stripe and ends with a new number; a change of
+//!   several keys marks all their stripes unsettled before the first.
+//! - **K2** What leaves the keyspace (log, watchers, notifications) is told under the stripe, after
+//!   the change, with its number: [`Observer`].
+//! - **K3** An expired key is never returned. Whoever meets one while writing removes it first; a
+//!   reader takes it for absent and lets the background remove it.
+//! - **K4** Whole databases are exchanged only in exclusive mode ([`crate::sync::gate`]).
+
+mod access;
+pub mod clockwork;
+pub mod entry;
+mod evict;
+mod expire;
+mod keyspace;
+mod local;
+mod many;
+mod write;
+
+pub use access::{Access, Key, Str, WrongType};
+pub use clockwork::Policy;
+pub use entry::{Entry, INLINE_LIMIT, Kind};
+pub use evict::{Candidates, Evict, Order};
+pub use expire::Sweeper;
+pub use keyspace::{Cause, Commit, Keyspace, Observer};
+pub use local::{Counters, Local};
+pub use write::{Expiry, New, Write};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::sync;
+    use std::sync::Arc;
+
+    fn with(f: impl FnOnce(&mut Access<'_>)) {
+        let keyspace = Keyspace::new(16, 2, Arc::new(Clock::new()));
+        let mut local = keyspace.sit();
+        keyspace.gate.enter(local.seat);
+        let pin = sync::pin();
+        f(&mut Access::new(&keyspace, &mut local, &pin, 0));
+        keyspace.gate.leave(0);
+    }
+
+    fn text(access: &mut Access<'_>, key: &str) -> Option<String> {
+        let text = access.string(Key::new(key.as_bytes())).unwrap()?;
+        Some(String::from_utf8(text.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn values_of_every_size_are_set_read_edited_and_removed() {
+        with(|access| {
+            for n in [0, 1, 100, INLINE_LIMIT - 1, INLINE_LIMIT, 100_000] {
+                let value = "x".repeat(n);
+                let key = Key::new(b"k");
+                access.write(key).set(New::Text(value.as_bytes()), Expiry::Never);
+                assert_eq!(text(access, "k"), Some(value.clone()));
+                access.write(key).edit(|buffer| buffer.extend_from_slice(b"yz"));
+                assert_eq!(text(access, "k"), Some(value + "yz"));
+                assert!(access.write(key).remove() && !access.write(key).remove());
+                assert_eq!(text(access, "k"), None);
+            }
+            assert_eq!(access.keyspace.size(0), (0, 0));
+        });
+    }
+
+    #[test]
+    fn many_keys_come_and_go_and_the_table_follows() {
+        with(|access| {
+            let n = 200_000;
+            for i in 0..n {
+                let key = format!("key:{i}");
+                access.write(Key::new(key.as_bytes())).set(New::Int(i), Expiry::Never);
+            }
+            assert_eq!(access.keyspace.size(0), (n as u64, 0));
+            for i in 0..n {
+                assert_eq!(text(access, &format!("key:{i}")), Some(i.to_string()));
+            }
+            let grown = access.keyspace.table(0, access.pin).unwrap().buckets();
+            assert!(grown > 35_000, "{grown}");
+            for i in 0..n {
+                let key = format!("key:{i}");
+                assert!(access.write(Key::new(key.as_bytes())).remove());
+            }
+            assert_eq!(access.keyspace.size(0), (0, 0));
+            assert_eq!(access.keyspace.table(0, access.pin).unwrap().buckets(), 1 << 14);
+        });
+    }
+
+    #[test]
+    fn what_is_over_is_absent_at_once_and_swept_soon() {
+        with(|access| {
+            for i in 0..1000 {
+                let key = format!("key:{i}");
+                let at = access.now + if i % 2 == 0 { 10 } else { 1_000_000 };
+                access.write(Key::new(key.as_bytes())).set(New::Int(i), Expiry::At(at));
+            }
+            assert_eq!(access.keyspace.size(0), (1000, 1000));
+            access.now += 1000;
+            assert_eq!(text(access, "key:0"), None);
+            assert_eq!(text(access, "key:1"), Some("1".into()));
+            let removed = Sweeper::default().sweep(access, || false);
+            assert_eq!((removed, access.keyspace.size(0)), (499, (500, 500)));
+        });
+    }
+
+    #[test]
+    fn held_keys_change_in_one_step_and_move() {
+        with(|access| {
+            let (a, b) = (Key::new(b"a"), Key::new(b"b"));
+            access.write(a).set(New::Text(&[b'x'; 50_000]), Expiry::At(i64::MAX));
+            access.hold(&[a, b, a], |access| {
+                let taken = access.write(a).take().unwrap();
+                let expiry = taken.expiry.map_or(Expiry::Never, Expiry::At);
+                access.write(b).set(New::Taken(taken), expiry);
+            });
+            assert_eq!((text(access, "a"), text(access, "b")), (None, Some("x".repeat(50_000))));
+            let at = access.peek(b).unwrap().expiry();
+            assert_eq!((at, access.keyspace.size(0)), (Some(i64::MAX), (1, 1)));
+            assert!(access.write(b).expire(None));
+            assert_eq!(text(access, "b").map(|text| text.len()), Some(50_000));
+            assert_eq!(access.keyspace.size(0), (1, 0));
+        });
+    }
+
+    #[test]
+    fn eviction_prefers_the_stale() {
+        with(|access| {
+            for i in 0..2000 {
+                access.now += 1000;
+                let key = format!("key:{i}");
+                access.write(Key::new(key.as_bytes())).set(New::Int(i), Expiry::Never);
+            }
+            let how = Evict { volatile_only: false, order: Order::Stalest, samples: 5 };
+            let mut candidates = Candidates::default();
+            for _ in 0..1000 {
+                assert!(candidates.evict_one(access, how));
+            }
+            let old = (0..1000).filter(|i| text(access, &format!("key:{i}")).is_some()).count();
+            assert!(old < 250, "{old} of the older half are left");
+            let how = Evict { volatile_only: true, ..how };
+            assert!(!candidates.evict_one(access, how));
+        });
+    }
+}

@@ -4,6 +4,8 @@
 
 pub mod args;
 pub mod reply;
+pub mod request;
 
 pub use args::{Args, Span};
 pub use reply::Reply;
+pub use request::{Batch, Parser};

@@ -3,8 +3,12 @@
 //! A session belongs to one connection and is touched by its worker alone; what other threads may
 //! ask of a client (CLIENT LIST, KILL) goes through the registry in [`registry`].
 
+pub mod control;
+pub mod mail;
+pub mod pause;
 pub mod registry;
 
+pub use registry::{Client, DEFAULT_USER, Flag, Registry};
 use std::sync::Arc;
 
 /// What is to happen to the connection once the command at hand has replied.
@@ -15,11 +19,14 @@ pub enum After {
     Continue,
     /// Send what was encoded, then close.
     Close,
-    /// Serve this client no further before this time (milliseconds of the server's clock); the
-    /// worker goes on with others.
+    /// The reply is withheld, and this client not served, before this time (milliseconds of the
+    /// server's clock); the worker goes on with others. CLIENT UNBLOCK ends it early for commands
+    /// with the flag BLOCKING.
     Park(u64),
     /// The command could not run yet (a stripe or the server is held for long): run it again later.
     Retry,
+    /// The command could not run because clients are paused: run it again when they are not.
+    Paused,
 }
 
 /// Which replies CLIENT REPLY lets through.
@@ -53,6 +60,12 @@ impl Gates {
     pub const NO_TOUCH: u32 = 1 << 4;
     /// Runs MONITOR.
     pub const MONITOR: u32 = 1 << 5;
+    /// Reading from a cluster's replica is allowed (READONLY).
+    pub const READONLY: u32 = 1 << 6;
+    /// The next command may touch a slot that is being moved here (ASKING).
+    pub const ASKING: u32 = 1 << 7;
+    /// Gates that only colour what a command does: no request need leave the fast path for them.
+    pub const PASSIVE: u32 = Self::NO_TOUCH | Self::READONLY;
 }
 
 /// One connection's state.
@@ -83,5 +96,23 @@ impl Session {
             reply_mode: ReplyMode::On,
             after: After::Continue,
         }
+    }
+
+    /// Sets or clears a bit of [`Gates`].
+    pub const fn gate(&mut self, bit: u32, on: bool) {
+        if on { self.gates |= bit } else { self.gates &= !bit }
+    }
+
+    /// Whether `bit` of [`Gates`] is set.
+    pub const fn has(&self, bit: u32) -> bool {
+        self.gates & bit != 0
+    }
+
+    /// Back to how a new connection starts (RESET), except for its identity.
+    pub fn reset(&mut self, must_authenticate: bool) {
+        *self = Self::new(Arc::clone(&self.client), must_authenticate);
+        self.client.set_name(Vec::new());
+        self.client.flag(Flag::MONITOR | Flag::NO_TOUCH | Flag::READONLY | Flag::NO_EVICT, false);
+        self.client.set_user(DEFAULT_USER);
     }
 }

@@ -1,1 +1,9 @@
 //! Plain data structures and arithmetic of the data types: no locks, no clients, no I/O.
+
+mod big;
+pub mod bitops;
+pub mod extended;
+pub mod glob;
+pub mod hll;
+pub mod number;
+pub mod object;

@@ -1,0 +1,251 @@
+//! One batch's way into the keyspace: look-ups without a lock.
+
+use super::clockwork::Policy;
+use super::entry::{Entry, Kind};
+use super::keyspace::{Cause, Commit, Keyspace};
+use super::local::Local;
+use super::many::Held;
+use crate::index::{self, Table};
+use crate::sync::stripe::Seen;
+use crate::sync::{Backoff, Pin};
+use crate::types::object::Type;
+use bytes::Bytes;
+
+/// A key with its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key<'k> {
+    /// The bytes.
+    pub bytes: &'k [u8],
+    /// Their hash.
+    pub hash: u64,
+}
+
+impl<'k> Key<'k> {
+    /// Hashes `bytes`.
+    #[inline(always)]
+    pub fn new(bytes: &'k [u8]) -> Self {
+        Self { bytes, hash: index::hash(bytes) }
+    }
+}
+
+/// The key holds another type than was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongType;
+
+/// A string value as a reader gets it.
+#[derive(Debug, Clone)]
+pub enum Str<'a> {
+    /// An integer; its text is its decimal form.
+    Int(i64),
+    /// Bytes inside the entry.
+    Slice(&'a [u8]),
+    /// A long string, by reference.
+    Shared(Bytes),
+}
+
+impl Str<'_> {
+    /// Length of the text in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Int(value) => itoa::Buffer::new().format(*value).len(),
+            Self::Slice(bytes) => bytes.len(),
+            Self::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the text is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `f` with the text.
+    #[inline]
+    pub fn with<T>(&self, f: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::Int(value) => f(itoa::Buffer::new().format(*value).as_bytes()),
+            Self::Slice(bytes) => f(bytes),
+            Self::Shared(bytes) => f(bytes),
+        }
+    }
+
+    /// The text as a block of its own.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.with(<[u8]>::to_vec)
+    }
+}
+
+/// The way of one batch of commands into the keyspace, with one time and one selected database.
+/// References it gives out live as long as the batch's pin.
+pub struct Access<'a> {
+    /// The keyspace.
+    pub keyspace: &'a Keyspace,
+    /// The thread's own part.
+    pub local: &'a mut Local,
+    pub(super) pin: &'a Pin,
+    /// Selected database.
+    pub db: usize,
+    /// Time of this batch, Unix milliseconds.
+    pub now: i64,
+    /// How accesses are recorded.
+    pub policy: Policy,
+    /// Expired keys are hidden but stay: writes are paused, or belong to somebody else.
+    pub frozen: bool,
+    pub(super) held: Option<Held>,
+}
+
+impl<'a> Access<'a> {
+    /// For a thread that is seated and pinned.
+    pub fn new(keyspace: &'a Keyspace, local: &'a mut Local, pin: &'a Pin, db: usize) -> Self {
+        let now = keyspace.clock.now();
+        Self { keyspace, local, pin, db, now, policy: Policy::default(), frozen: false, held: None }
+    }
+
+    /// The batch's pin.
+    pub const fn pin(&self) -> &'a Pin {
+        self.pin
+    }
+
+    /// Asks for the lines that a look-up of `hash` will want first: stripe and bucket.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        if let Some(table) = self.keyspace.table(self.db, self.pin) {
+            table.prefetch(hash);
+        }
+    }
+
+    /// Asks for the entry that a look-up of `hash` will compare, once its bucket has come.
+    #[inline(always)]
+    pub fn prefetch_entry(&self, hash: u64) {
+        if let Some(table) = self.keyspace.table(self.db, self.pin) {
+            table.prefetch_record(hash);
+        }
+    }
+
+    /// Looks a key up without a trace: no access clock, no hit or miss. Expired ones are absent.
+    #[inline(always)]
+    pub fn peek(&mut self, key: Key<'_>) -> Option<&'a Entry> {
+        self.peek_in(self.db, key)
+    }
+
+    /// As [`Access::peek`], in another database.
+    #[inline(always)]
+    pub fn peek_in(&mut self, db: usize, key: Key<'_>) -> Option<&'a Entry> {
+        let table = self.keyspace.table(db, self.pin)?;
+        let entry = if self.held.is_some() {
+            self.held_lookup(table, key)
+        } else {
+            let (entry, seen) = table.get(key.hash, key.bytes, self.pin);
+            self.local.clock = self.local.clock.max(seen.number());
+            entry
+        };
+        match entry {
+            Some(entry) if entry.is_expired(self.now) => self.bury(db, key), // K3
+            other => other,
+        }
+    }
+
+    /// Under stripes that this thread holds a miss is a miss; waiting for them would be for ever.
+    #[cold]
+    fn held_lookup(&self, table: &'a Table<Entry>, key: Key<'_>) -> Option<&'a Entry> {
+        if self.holds(key.hash) {
+            table.place(key.hash, key.bytes, self.pin).map(|place| place.record())
+        } else {
+            table.get(key.hash, key.bytes, self.pin).0
+        }
+    }
+
+    /// A reader met an expired key: removes it, so that sizes and memory say what replies say.
+    #[cold]
+    fn bury(&mut self, db: usize, key: Key<'_>) -> Option<&'a Entry> {
+        if !self.frozen {
+            drop(self.write_in(db, key)); // taking the stripe removes it
+        }
+        None
+    }
+
+    /// Looks a key up for a reading command: counts hit or miss, records the access.
+    #[inline(always)]
+    pub fn find(&mut self, key: Key<'_>) -> Option<&'a Entry> {
+        let Some(entry) = self.peek(key) else {
+            self.local.counters.add_misses(1);
+            return None;
+        };
+        self.local.counters.add_hits(1);
+        self.touch(entry);
+        Some(entry)
+    }
+
+    /// Records a use of `entry`.
+    #[inline(always)]
+    pub fn touch(&mut self, entry: &Entry) {
+        if !self.policy.no_touch {
+            let (policy, now) = (self.policy, self.now);
+            entry.touch(policy.used(entry.access(), now, || self.local.random()));
+        }
+    }
+
+    /// Reads a string for a reading command.
+    #[inline(always)]
+    pub fn string(&mut self, key: Key<'_>) -> Result<Option<Str<'a>>, WrongType> {
+        match self.find(key) {
+            Some(entry) => self.text_of(self.db, key, entry),
+            None => Ok(None),
+        }
+    }
+
+    /// The string that `entry`, found under `key`, holds.
+    #[inline(always)]
+    pub fn text_of(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        entry: &'a Entry,
+    ) -> Result<Option<Str<'a>>, WrongType> {
+        match entry.kind() {
+            Kind::Inline(bytes) => Ok(Some(Str::Slice(bytes))),
+            Kind::Int(value) => Ok(Some(Str::Int(value))),
+            Kind::Object if entry.type_of() == Type::String => Ok(self.long_string(db, key)),
+            Kind::Object => Err(WrongType),
+        }
+    }
+
+    /// A long string is in an object, which is read under the stripe: look again there, and take a
+    /// reference.
+    #[cold]
+    fn long_string(&mut self, db: usize, key: Key<'_>) -> Option<Str<'a>> {
+        self.write_in(db, key).text().ok().flatten()
+    }
+
+    /// Reads several keys at one moment: `f` is called, and called again if any of their stripes
+    /// changed meanwhile (it must then undo what it did); after three failures under all of them.
+    pub fn read_many<T>(&mut self, keys: &[Key<'_>], mut f: impl FnMut(&mut Self) -> T) -> T {
+        if self.held.is_some() || keys.len() < 2 {
+            return f(self);
+        }
+        let stripes = &self.keyspace.stripes;
+        let mut backoff = Backoff::default();
+        let mut seen = Vec::with_capacity(keys.len());
+        for _ in 0..3 {
+            seen.clear();
+            seen.extend(keys.iter().map(|key| stripes.of(key.hash).settled()));
+            let value = f(self);
+            let same = |(key, seen): (&Key<'_>, &Seen)| stripes.of(key.hash).validate(*seen);
+            if keys.iter().zip(&seen).all(same) {
+                return value;
+            }
+            backoff.wait();
+        }
+        self.hold(keys, |access| f(access))
+    }
+
+    /// Number of the last write under the key's stripe, for WATCH.
+    pub fn version(&self, key: Key<'_>) -> u64 {
+        self.keyspace.stripes.of(key.hash).settled().number()
+    }
+
+    pub(super) fn commit(&mut self, number: u64, db: usize, key: &[u8], cause: Cause) {
+        if let Some(observer) = self.keyspace.observer.get() {
+            observer.committed(Commit { seat: self.local.seat, number, db, key, cause });
+        }
+    }
+}

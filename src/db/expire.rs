@@ -1,0 +1,77 @@
+//! Active expiry: the background removes what is over, without looking at what is not.
+//!
+//! The index keeps per group of 64 buckets the earliest deadline in it ([`crate::index::due`]). A
+//! sweep reads these marks and opens the groups that are due. Deadlines are rounded up to ticks of
+//! 128 ms since [`BASE`], so a mark is 32 bits wide and a key is gone at most one tick and one turn
+//! of the sweep after its time.
+
+use super::access::{Access, Key};
+
+/// Ticks count from 2020-01-01, milliseconds.
+const BASE: i64 = 1_577_836_800_000;
+const TICK_MS: i64 = 128;
+
+/// The tick by which something that expires at `at` is surely over. Never 0; times beyond the
+/// range (2037) get the last tick and are looked at again then.
+pub(super) fn tick(at: i64) -> u32 {
+    let ticks = at.saturating_sub(BASE).max(0) / TICK_MS + 1;
+    u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+}
+
+/// Where the sweep stands.
+#[derive(Debug, Default)]
+pub struct Sweeper {
+    db: usize,
+    group: usize,
+}
+
+/// Groups looked at between two checks of the time budget.
+const STRIDE: usize = 256;
+
+impl Sweeper {
+    /// Looks at groups until one whole round is done or `spent` says that the time is over. Returns
+    /// how many keys were removed.
+    pub fn sweep(&mut self, access: &mut Access<'_>, mut spent: impl FnMut() -> bool) -> u64 {
+        let before = access.local.counters.expired();
+        let now = tick(access.now) - 1;
+        let databases = access.keyspace.databases();
+        let mut rounds = 0;
+        let mut over = Vec::new();
+        while rounds <= databases && !access.frozen {
+            let groups = match access.keyspace.size(self.db) {
+                (_, 0) => 0,
+                _ => access.keyspace.table(self.db, access.pin).map_or(0, |table| table.groups()),
+            };
+            let until = (self.group + STRIDE).min(groups);
+            while self.group < until {
+                Self::group(self.db, self.group, now, access, &mut over);
+                self.group += 1;
+            }
+            if self.group >= groups {
+                self.group = 0;
+                self.db = (self.db + 1) % databases;
+                rounds += 1;
+            }
+            if spent() {
+                break;
+            }
+        }
+        access.local.counters.expired() - before
+    }
+
+    fn group(db: usize, group: usize, now: u32, access: &mut Access<'_>, over: &mut Vec<Vec<u8>>) {
+        let (time, pin) = (access.now, access.pin);
+        let Some(table) = access.keyspace.table(db, pin) else { return };
+        table.sweep_group(group, now, pin, |_, entry| {
+            let at = entry.expiry()?;
+            if entry.is_expired(time) {
+                over.push(entry.key().to_vec());
+                return None;
+            }
+            Some(tick(at))
+        });
+        for key in over.drain(..) {
+            drop(access.write_in(db, Key::new(&key))); // taking the stripe removes an expired key
+        }
+    }
+}

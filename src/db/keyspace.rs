@@ -1,0 +1,179 @@
+//! The databases, and what belongs to all of them: stripes, gate, clock, observers.
+
+use super::entry::Entry;
+use super::local::{Counters, Local};
+use crate::clock::Clock;
+use crate::index::{Root, Table};
+use crate::sync::gate::{Exclusive, Gate};
+use crate::sync::stripe::Stripes;
+use crate::sync::{AtomicUsize, Ordering, Pin};
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock};
+
+/// Why a key changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The command at hand.
+    Command,
+    /// Its time was over; it is gone.
+    Expired,
+    /// Memory was needed; it is gone.
+    Evicted,
+}
+
+/// A change that has taken hold, told while the stripe is still held (K2).
+#[derive(Debug, Clone, Copy)]
+pub struct Commit<'c> {
+    /// Which thread did it.
+    pub seat: usize,
+    /// Its number: rises per key, and across whatever saw each other.
+    pub number: u64,
+    /// Database.
+    pub db: usize,
+    /// Key.
+    pub key: &'c [u8],
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Who wants to hear of changes: the log, watchers, blocked clients. Called under the stripe, so it
+/// must be quick and must not come back into the keyspace.
+pub trait Observer: Send + Sync {
+    /// A change has taken hold.
+    fn committed(&self, commit: Commit<'_>);
+}
+
+/// All databases of one server.
+pub struct Keyspace {
+    tables: Box<[Root<Entry>]>,
+    pub(super) stripes: Arc<Stripes>,
+    /// Exclusive mode.
+    pub gate: Gate,
+    /// Time.
+    pub clock: Arc<Clock>,
+    counters: Box<[Arc<Counters>]>,
+    seats_taken: AtomicUsize,
+    pub(super) observer: OnceLock<Box<dyn Observer>>,
+    flushed: Arc<Flushed>,
+}
+
+/// Tables of flushed databases on their way to be freed.
+#[derive(Default)]
+struct Flushed {
+    tables: Mutex<Vec<Box<Table<Entry>>>>,
+    /// Keys that wait to be freed.
+    pending: AtomicUsize,
+    /// Keys freed so far.
+    freed: AtomicUsize,
+}
+
+impl std::fmt::Debug for Keyspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keyspace").field("databases", &self.tables.len()).finish_non_exhaustive()
+    }
+}
+
+impl Keyspace {
+    /// Empty databases, to be used by at most `seats` threads.
+    pub fn new(databases: usize, seats: usize, clock: Arc<Clock>) -> Self {
+        Self {
+            tables: (0..databases).map(|_| Root::default()).collect(),
+            stripes: Arc::new(Stripes::new(Stripes::DEFAULT)),
+            gate: Gate::new(seats),
+            clock,
+            counters: (0..seats).map(|_| Arc::new(Counters::new(databases))).collect(),
+            seats_taken: AtomicUsize::new(0),
+            observer: OnceLock::new(),
+            flushed: Arc::default(),
+        }
+    }
+
+    /// How many databases there are.
+    pub fn databases(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Takes a seat for the calling thread. Panics when all are taken: a mistake in the wiring.
+    pub fn sit(&self) -> Local {
+        let seat = self.seats_taken.fetch_add(1, Ordering::AcqRel);
+        Local::new(seat, Arc::clone(&self.counters[seat]))
+    }
+
+    /// Sets who hears of changes. Once, before any thread works.
+    pub fn observe(&self, observer: Box<dyn Observer>) -> bool {
+        self.observer.set(observer).is_ok()
+    }
+
+    /// The table of a database; none while it holds no key.
+    #[inline(always)]
+    pub(super) fn table<'p>(&self, db: usize, pin: &'p Pin) -> Option<&'p Table<Entry>> {
+        self.tables[db].get(pin)
+    }
+
+    /// The table of a database, made if there is none.
+    #[inline(always)]
+    pub(super) fn table_or_new<'p>(&self, db: usize, pin: &'p Pin) -> &'p Table<Entry> {
+        self.tables[db].get_or_make(&self.stripes, pin)
+    }
+
+    /// Number of keys in `db`, and of those with an expiry.
+    pub fn size(&self, db: usize) -> (u64, u64) {
+        let sum = self.counters.iter().fold((0, 0), |(keys, volatile), counters| {
+            let (k, v) = counters.keys(db);
+            (keys + k, volatile + v)
+        });
+        (u64::try_from(sum.0).unwrap_or(0), u64::try_from(sum.1).unwrap_or(0))
+    }
+
+    /// Every thread's counters.
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.counters
+    }
+
+    /// A sum over all threads' counters.
+    pub fn total(&self, pick: impl Fn(&Counters) -> u64) -> u64 {
+        self.counters.iter().map(|counters| pick(counters)).sum()
+    }
+
+    /// Empties `db`. Returns how many keys it held. `alone` proves exclusive mode (K4).
+    pub fn flush(&self, db: usize, pin: &Pin, alone: &Exclusive<'_>) -> u64 {
+        let _ = alone;
+        let (keys, _) = self.size(db);
+        let flushed = Arc::clone(&self.flushed);
+        flushed.pending.fetch_add(keys as usize, Ordering::Relaxed);
+        let taken = self.tables[db].take(pin, move |table| {
+            flushed.tables.lock().push(table);
+            flushed.freed.fetch_add(keys as usize, Ordering::Relaxed);
+        });
+        debug_assert!(taken || keys == 0);
+        self.counters.iter().for_each(|counters| counters.clear(db));
+        keys
+    }
+
+    /// Exchanges two databases. `alone` proves exclusive mode (K4).
+    pub fn swap(&self, a: usize, b: usize, alone: &Exclusive<'_>) {
+        let _ = alone;
+        if a != b {
+            self.tables[a].exchange(&self.tables[b]);
+            self.counters.iter().for_each(|counters| counters.swap(a, b));
+        }
+    }
+
+    /// Frees the tables of flushed databases that no reader can have any more: for the background.
+    pub fn free_flushed(&self) {
+        let tables = std::mem::take(&mut *self.flushed.tables.lock());
+        if tables.is_empty() {
+            return;
+        }
+        drop(tables);
+        if self.flushed.tables.lock().is_empty() {
+            self.flushed.pending.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Keys that wait to be freed, and keys freed in the background so far.
+    pub fn lazy_free(&self) -> (usize, usize) {
+        let flushed = &self.flushed;
+        (flushed.pending.load(Ordering::Relaxed), flushed.freed.load(Ordering::Relaxed))
+    }
+}

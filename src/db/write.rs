@@ -1,0 +1,484 @@
+//! One key under its stripe: look, change, and tell.
+//!
+//! This is the one place that turns "the stripe is held" into access to what the stripe guards:
+//!
+//! - **P1** A [`Write`] exists only while its thread holds the key's stripe (its own lock, or that
+//!   of [`Access::hold`]), and there is one per key and thread at a time.
+//! - **P2** `place` is where the key stands now, looked up or put under that stripe.
+
+#![allow(unsafe_code)]
+
+use super::access::{Access, Key, Str, WrongType};
+use super::entry::{Body, Entry, INLINE_LIMIT, Kind, Owned};
+use super::expire;
+use super::keyspace::Cause;
+use crate::index::{Place, Table};
+use crate::types::number;
+use crate::types::object::{Object, Type};
+use bytes::{Bytes, BytesMut};
+
+/// A value to store.
+#[derive(Debug)]
+pub enum New<'v> {
+    /// Text as a client set it: kept as an integer if it is the decimal form of one.
+    Text(&'v [u8]),
+    /// Text that stays text, even if it reads like an integer.
+    Plain(&'v [u8]),
+    /// The result of an edit.
+    Edited(&'v [u8]),
+    /// An integer.
+    Int(i64),
+    /// A block received or built whole.
+    Shared(Bytes),
+    /// A value taken from another key.
+    Taken(Taken),
+}
+
+/// What becomes of the key's expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// It stays as it is.
+    Keep,
+    /// It goes.
+    Never,
+    /// Unix time in milliseconds.
+    At(i64),
+}
+
+/// A value on its way from one key to another.
+#[derive(Debug)]
+pub struct Taken {
+    value: Value,
+    /// When the source expires.
+    pub expiry: Option<i64>,
+    access: u32,
+}
+
+#[derive(Debug)]
+enum Value {
+    Int(i64),
+    Plain(Vec<u8>),
+    Edited(Vec<u8>),
+    Object(Box<Object>),
+}
+
+/// A key whose stripe is held until this is dropped. An expired key has been removed on the way in.
+pub struct Write<'w, 'a> {
+    access: &'w mut Access<'a>,
+    table: &'a Table<Entry>,
+    db: usize,
+    key: Key<'w>,
+    place: Option<Place<'a, Entry>>,
+    dirty: bool,
+    owns_stripe: bool,
+}
+
+impl<'a> Access<'a> {
+    /// Takes the stripe of `key` in the selected database.
+    #[inline(always)]
+    pub fn write<'w>(&'w mut self, key: Key<'w>) -> Write<'w, 'a> {
+        self.write_in(self.db, key)
+    }
+
+    /// Takes the stripe of `key`, for its value in `db`.
+    #[inline(always)]
+    pub fn write_in<'w>(&'w mut self, db: usize, key: Key<'w>) -> Write<'w, 'a> {
+        let table = self.keyspace.table_or_new(db, self.pin);
+        let owns_stripe = self.held.is_none();
+        if owns_stripe {
+            table.stripe(key.hash).lock();
+        } else {
+            debug_assert!(self.holds(key.hash), "writes stay within what is held");
+        }
+        let place = table.place(key.hash, key.bytes, self.pin);
+        let mut write = Write { access: self, table, db, key, place, dirty: false, owns_stripe };
+        if let Some(entry) = write.raw_entry()
+            && entry.is_expired(write.access.now)
+        {
+            write.bury();
+        }
+        write
+    }
+
+    /// Passes the counted differences of all tables on, and lets them grow or shrink.
+    #[cold]
+    pub(super) fn settle_drift(&mut self) {
+        for db in 0..self.local.drift.len() {
+            let drift = std::mem::take(&mut self.local.drift[db]);
+            if drift != 0
+                && let Some(table) = self.keyspace.table(db, self.pin)
+            {
+                let count = table.adjust(i64::from(drift));
+                table.resize(count, &mut self.local.limbo, self.pin);
+            }
+        }
+    }
+}
+
+/// Differences of a table's count are passed on beyond this; also how many inserts pay for growth
+/// at a time.
+const DRIFT: i32 = 16;
+
+impl<'a> Write<'_, 'a> {
+    #[inline(always)]
+    fn raw_entry(&self) -> Option<&'a Entry> {
+        self.place.map(|place| place.record())
+    }
+
+    /// The entry, if the key exists.
+    #[inline(always)]
+    pub fn entry(&self) -> Option<&'a Entry> {
+        match self.raw_entry() {
+            // Only while expiry is frozen can an expired entry still stand here.
+            Some(entry) if self.access.frozen && entry.is_expired(self.access.now) => None,
+            other => other,
+        }
+    }
+
+    /// Whether the key exists.
+    #[inline]
+    pub fn exists(&self) -> bool {
+        self.entry().is_some()
+    }
+
+    /// Time of this batch, Unix milliseconds.
+    pub fn now(&self) -> i64 {
+        self.access.now
+    }
+
+    /// The string value.
+    pub fn text(&self) -> Result<Option<Str<'a>>, WrongType> {
+        let Some(entry) = self.entry() else { return Ok(None) };
+        match entry.kind() {
+            Kind::Inline(bytes) => Ok(Some(Str::Slice(bytes))),
+            Kind::Int(value) => Ok(Some(Str::Int(value))),
+            Kind::Object => match self.object_of(entry) {
+                Some(Object::String(bytes)) => Ok(Some(Str::Shared(bytes.clone()))),
+                None => Err(WrongType),
+            },
+        }
+    }
+
+    /// Ok if the key is absent or holds a string.
+    pub fn check_string(&self) -> Result<(), WrongType> {
+        match self.entry() {
+            Some(entry) if entry.type_of() != Type::String => Err(WrongType),
+            _ => Ok(()),
+        }
+    }
+
+    /// The object, when the value is one.
+    pub fn object(&mut self) -> Option<&mut Object> {
+        let entry = self.entry()?;
+        // SAFETY: P1: the stripe is held, and `&mut self` is the only way to the object.
+        unsafe { entry.object() }
+    }
+
+    fn object_of(&self, entry: &'a Entry) -> Option<&Object> {
+        // SAFETY: P1; mutable references come through `&mut self` only.
+        unsafe { entry.object() }.map(|object| &*object)
+    }
+
+    /// The value without the entry, which must be replaced or removed next: an object has left it.
+    fn move_out(&mut self) -> Option<Taken> {
+        let entry = self.entry()?;
+        let value = match entry.kind() {
+            // SAFETY: P1, and no reference to the object is alive.
+            Kind::Object => Value::Object(unsafe { entry.take_object() }?),
+            other => Value::of(other, entry.is_edited())?,
+        };
+        Some(Taken { value, expiry: entry.expiry(), access: entry.access() })
+    }
+
+    /// Records a use of the key.
+    #[inline]
+    pub fn touch(&mut self) {
+        if let Some(entry) = self.entry() {
+            self.access.touch(entry);
+        }
+    }
+
+    /// Counts the look-up as a hit or miss, for commands that also read.
+    pub fn count_lookup(&mut self) {
+        let counters = &self.access.local.counters;
+        if self.exists() { counters.add_hits(1) } else { counters.add_misses(1) }
+    }
+
+    /// Stores an integer in place when the key holds one, keeping its expiry.
+    #[inline]
+    pub fn set_int(&mut self, value: i64) {
+        self.access.about_to_change();
+        if !self.entry().is_some_and(|entry| entry.set_int(value)) {
+            return self.set(New::Int(value), Expiry::Keep);
+        }
+        self.touch();
+        self.dirty = true;
+    }
+
+    /// Stores a value in the place of whatever is there.
+    #[inline]
+    pub fn set(&mut self, value: New<'_>, expiry: Expiry) {
+        self.access.about_to_change();
+        let old = self.entry();
+        let expiry = match expiry {
+            Expiry::Keep => old.and_then(Entry::expiry),
+            Expiry::Never => None,
+            Expiry::At(at) => Some(at),
+        };
+        let access = match old {
+            Some(old) => {
+                let (policy, now) = (self.access.policy, self.access.now);
+                let local = &mut *self.access.local;
+                policy.used(old.access(), now, || local.random())
+            }
+            None => self.access.policy.fresh(self.access.now),
+        };
+        let key = self.key.bytes;
+        let entry = match value {
+            New::Text(text) => match number::parse_i64(text) {
+                Some(value) => Entry::build(key, Body::Int(value), expiry, access),
+                None => plain(key, text, expiry, access, false),
+            },
+            New::Plain(text) => plain(key, text, expiry, access, false),
+            New::Edited(text) => plain(key, text, expiry, access, true),
+            New::Int(value) => Entry::build(key, Body::Int(value), expiry, access),
+            New::Shared(bytes) if bytes.len() < INLINE_LIMIT => {
+                plain(key, &bytes, expiry, access, false)
+            }
+            New::Shared(bytes) => {
+                let object = Box::new(Object::String(bytes));
+                Entry::build(key, Body::Object(object), expiry, access)
+            }
+            New::Taken(taken) => taken.build(key, expiry),
+        };
+        self.put(entry);
+    }
+
+    /// Edits the text of a string: `f` gets it as a growable buffer (a copy, unless it is long and
+    /// nobody else holds it). The key must be absent or hold a string.
+    pub fn edit<T>(&mut self, f: impl FnOnce(&mut BytesMut) -> T) -> T {
+        self.access.about_to_change();
+        if let Some(Object::String(bytes)) = self.object() {
+            let mut buffer = match std::mem::take(bytes).try_into_mut() {
+                Ok(buffer) => buffer,
+                Err(shared) => BytesMut::from(&shared[..]),
+            };
+            let value = f(&mut buffer);
+            *bytes = buffer.freeze();
+            self.touch();
+            self.dirty = true;
+            return value;
+        }
+        let mut buffer = BytesMut::new();
+        if let Ok(Some(text)) = self.text() {
+            text.with(|text| buffer.extend_from_slice(text));
+        }
+        let value = f(&mut buffer);
+        if buffer.len() < INLINE_LIMIT {
+            self.set(New::Edited(&buffer), Expiry::Keep);
+        } else {
+            self.set(New::Shared(buffer.freeze()), Expiry::Keep);
+        }
+        value
+    }
+
+    /// Changes the expiry. False if the key does not exist.
+    pub fn expire(&mut self, at: Option<i64>) -> bool {
+        let Some(entry) = self.entry() else { return false };
+        self.access.about_to_change();
+        match at {
+            Some(at) if entry.set_expiry(at) => {
+                self.table.note_due(self.key.hash, expire::tick(at));
+                self.dirty = true;
+            }
+            None if entry.expiry().is_none() => {}
+            _ => {
+                if let Some(taken) = self.move_out() {
+                    let fresh = taken.build(self.key.bytes, at);
+                    self.put(fresh);
+                }
+            }
+        }
+        true
+    }
+
+    /// Marks the value as changed through [`Write::object`].
+    pub fn changed(&mut self) {
+        self.access.about_to_change();
+        self.dirty = true;
+    }
+
+    /// Removes the key. False if it did not exist.
+    pub fn remove(&mut self) -> bool {
+        let existed = self.exists();
+        if self.place.is_some() {
+            self.access.about_to_change();
+            self.take_away();
+            self.dirty = true;
+        }
+        existed
+    }
+
+    /// Removes the key on behalf of eviction, and tells so.
+    pub(super) fn evict(&mut self) -> bool {
+        if self.place.is_none() {
+            return false;
+        }
+        self.access.about_to_change();
+        self.take_away();
+        self.access.local.counters.add_evicted(1);
+        self.tell(Cause::Evicted);
+        true
+    }
+
+    /// Removes the key and returns what it held, to be stored under another.
+    pub fn take(&mut self) -> Option<Taken> {
+        let taken = self.move_out()?;
+        self.remove();
+        Some(taken)
+    }
+
+    /// A copy of what the key holds, to be stored under another.
+    pub fn copy(&self) -> Option<Taken> {
+        let entry = self.entry()?;
+        let value = match entry.kind() {
+            Kind::Object => match self.object_of(entry)? {
+                Object::String(bytes) => Value::Object(Box::new(Object::String(bytes.clone()))),
+            },
+            other => Value::of(other, entry.is_edited())?,
+        };
+        Some(Taken { value, expiry: entry.expiry(), access: entry.access() })
+    }
+
+    fn put(&mut self, entry: Owned) {
+        let old = self.raw_entry().map(|old| old.expiry().is_some());
+        let due = entry.entry().expiry();
+        let (limbo, pin) = (&mut self.access.local.limbo, self.access.pin);
+        let (hash, record) = (self.key.hash, entry.into_raw());
+        // SAFETY: a whole entry of this key, given away by `into_raw`; the stripe is held (P1) and
+        // the place is the key's, or the key is absent (P2).
+        self.place = Some(unsafe {
+            match self.place {
+                Some(place) => self.table.replace(place, record, limbo, pin),
+                None => self.table.insert(hash, record, pin),
+            }
+        });
+        let counters = &self.access.local.counters;
+        if old.is_none() {
+            counters.add_key(self.db, 1);
+            self.access.local.drift[self.db] += 1;
+        }
+        match (old.unwrap_or(false), due) {
+            (false, Some(_)) => counters.add_volatile(self.db, 1),
+            (true, None) => counters.add_volatile(self.db, -1),
+            _ => {}
+        }
+        if let Some(at) = due {
+            self.table.note_due(self.key.hash, expire::tick(at));
+        }
+        self.dirty = true;
+    }
+
+    fn take_away(&mut self) {
+        let Some(place) = self.place.take() else { return };
+        let volatile = place.record().expiry().is_some();
+        let local = &mut *self.access.local;
+        // SAFETY: P1, P2.
+        unsafe { self.table.remove(place, &mut local.limbo, self.access.pin) };
+        local.counters.add_key(self.db, -1);
+        local.counters.add_volatile(self.db, -i64::from(volatile));
+        local.drift[self.db] -= 1;
+    }
+
+    /// Removes an expired key and tells so, as a change of its own before the command's.
+    #[cold]
+    fn bury(&mut self) {
+        if self.access.frozen {
+            return;
+        }
+        self.access.about_to_change();
+        self.take_away();
+        self.access.local.counters.add_expired(1);
+        self.tell(Cause::Expired);
+    }
+
+    /// Ends a change under a number of its own, keeping the stripe.
+    fn tell(&mut self, cause: Cause) {
+        let number = self.next_number();
+        self.access.local.clock = number;
+        self.access.local.counters.add_changes(1);
+        self.access.commit(number, self.db, self.key.bytes, cause);
+        self.dirty |= cause != Cause::Command; // the version must rise though the command did nothing
+    }
+
+    fn next_number(&self) -> u64 {
+        match &self.access.held {
+            Some(held) => held.number,
+            None => {
+                let stripe = self.table.stripe(self.key.hash);
+                self.access.local.clock.max(stripe.load().number()) + 1
+            }
+        }
+    }
+}
+
+impl Drop for Write<'_, '_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let stripe = self.table.stripe(self.key.hash);
+        if !self.dirty {
+            if self.owns_stripe {
+                stripe.unlock_unchanged();
+            }
+            return;
+        }
+        let number = self.next_number();
+        if self.access.keyspace.observer.get().is_some() {
+            self.access.commit(number, self.db, self.key.bytes, Cause::Command);
+        }
+        if self.owns_stripe {
+            self.access.local.clock = stripe.unlock(number);
+            if self.access.local.drift[self.db].abs() >= DRIFT {
+                self.access.settle_drift();
+            }
+        }
+    }
+}
+
+impl Value {
+    fn of(kind: Kind<'_>, edited: bool) -> Option<Self> {
+        match kind {
+            Kind::Int(value) => Some(Self::Int(value)),
+            Kind::Inline(bytes) if edited => Some(Self::Edited(bytes.to_vec())),
+            Kind::Inline(bytes) => Some(Self::Plain(bytes.to_vec())),
+            Kind::Object => None,
+        }
+    }
+}
+
+impl Taken {
+    /// Builds an entry of `key` with the value.
+    fn build(self, key: &[u8], expiry: Option<i64>) -> Owned {
+        let body = match &self.value {
+            Value::Int(value) => Body::Int(*value),
+            Value::Plain(bytes) => Body::Inline(bytes),
+            Value::Edited(bytes) => Body::Edited(bytes),
+            Value::Object(_) => {
+                let Value::Object(object) = self.value else { unreachable!("matched above") };
+                return Entry::build(key, Body::Object(object), expiry, self.access);
+            }
+        };
+        Entry::build(key, body, expiry, self.access)
+    }
+}
+
+fn plain(key: &[u8], text: &[u8], expiry: Option<i64>, access: u32, edited: bool) -> Owned {
+    if text.len() >= INLINE_LIMIT {
+        let object = Box::new(Object::String(Bytes::copy_from_slice(text)));
+        Entry::build(key, Body::Object(object), expiry, access)
+    } else if edited {
+        Entry::build(key, Body::Edited(text), expiry, access)
+    } else {
+        Entry::build(key, Body::Inline(text), expiry, access)
+    }
+}

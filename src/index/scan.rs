@@ -1,0 +1,114 @@
+//! Walking the table while it changes: cursors, single buckets, random picks.
+//!
+//! A cursor counts in bit-reversed order: its high bits run fastest. With linear hashing a bucket
+//! below the split point (or above `2^l`) is told by `l + 1` bits, the others by `l`; the step uses
+//! the width of the bucket just read. Splitting a bucket makes two neighbours in this order and
+//! merging the reverse, so what has been walked stays walked and what has not is still ahead:
+//! **a record present from the start of a walk to its end is seen at least once.**
+
+use super::table::{Record, Table};
+use crate::sync::{Backoff, Ordering, Pin};
+
+impl<R: Record> Table<R> {
+    /// Shows `visit` the records of the bucket that `cursor` stands for and returns the next
+    /// cursor, 0 at the end.
+    pub fn scan<'p>(&'p self, cursor: u64, pin: &'p Pin, visit: impl FnMut(u64, &'p R)) -> u64 {
+        let mut mask = 0;
+        self.visit_at(cursor, pin, visit, |n| {
+            let level = 63 - n.leading_zeros();
+            let bucket = Self::address(cursor, n);
+            let split = bucket >= 1 << level || bucket < n - (1 << level);
+            mask = if split { (2 << level) - 1 } else { (1 << level) - 1 };
+            bucket
+        });
+        (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+    }
+
+    /// Shows `visit` hash and record of all that bucket `bucket` held at one moment; hashes are
+    /// computed, so this is for walks, not for look-ups.
+    pub(super) fn visit_bucket<'p>(
+        &'p self,
+        bucket: u64,
+        pin: &'p Pin,
+        visit: impl FnMut(u64, &'p R),
+    ) {
+        self.visit_at(bucket, pin, visit, |_| bucket);
+    }
+
+    /// As [`Table::visit_bucket`]; `choose` names the bucket, given their number. It must have the
+    /// stripe of `low`. Number and contents are of one moment: a split or merge of the chosen
+    /// bucket would have changed the stripe.
+    fn visit_at<'p>(
+        &'p self,
+        low: u64,
+        _pin: &'p Pin,
+        mut visit: impl FnMut(u64, &'p R),
+        mut choose: impl FnMut(u64) -> u64,
+    ) {
+        let stripe = self.stripes.of(low);
+        let mut words: Vec<u64> = Vec::with_capacity(16);
+        let mut backoff = Backoff::default();
+        loop {
+            words.clear();
+            let seen = stripe.settled();
+            let mut here = self.bucket(choose(self.buckets()));
+            while let Some(bucket) = here {
+                words.extend(bucket.slots().iter().map(|slot| slot.load(Ordering::Acquire)));
+                here = bucket.next();
+            }
+            if stripe.validate(seen) {
+                break;
+            }
+            backoff.wait();
+        }
+        for word in words.into_iter().filter(|word| *word != 0) {
+            // SAFETY: loaded with Acquire from a slot while pinned.
+            let (record, hash) = unsafe { (Self::record_of(word), Self::hash_of(word)) };
+            visit(hash, record);
+        }
+    }
+
+    /// Shows `visit` the records that bucket `random mod n` holds, without any consistency beyond
+    /// that of each record: for sampling.
+    pub fn sample<'p>(&'p self, random: u64, _pin: &'p Pin, mut visit: impl FnMut(&'p R)) {
+        let n = self.buckets();
+        // The high half of a product is uniform over the buckets without a division.
+        let mut here = self.bucket((u128::from(random) * u128::from(n) >> 64) as u64);
+        while let Some(bucket) = here {
+            for slot in bucket.slots() {
+                let word = slot.load(Ordering::Acquire);
+                if word != 0 {
+                    // SAFETY: loaded with Acquire from a slot while pinned.
+                    visit(unsafe { Self::record_of(word) });
+                }
+            }
+            here = bucket.next();
+        }
+    }
+
+    /// Buckets, records and chained buckets, counted: for DEBUG HTSTATS and tests.
+    pub fn census(&self, pin: &Pin) -> Census {
+        let mut census = Census { buckets: self.buckets(), ..Census::default() };
+        for bucket in 0..census.buckets {
+            let mut records = 0;
+            self.visit_bucket(bucket, pin, |_, _| records += 1);
+            census.records += records as u64;
+            census.longest = census.longest.max(records);
+            census.by_load[records.min(census.by_load.len() - 1)] += 1;
+        }
+        census
+    }
+}
+
+/// What [`Table::census`] counts.
+#[derive(Debug, Default, Clone)]
+pub struct Census {
+    /// Buckets, chained ones not counted.
+    pub buckets: u64,
+    /// Records.
+    pub records: u64,
+    /// Records of the fullest bucket.
+    pub longest: usize,
+    /// Buckets by number of records; the last entry counts all above.
+    pub by_load: [u64; 32],
+}

@@ -1,0 +1,121 @@
+//! Messages to workers: what a thread wants of a client that another thread owns.
+//!
+//! - **P1** A message that was put before [`Mailbox::sleep`] returns true is never slept over: the
+//!   sleeper announces itself and then looks; the sender puts and then looks whether to wake.
+
+use super::registry::Client;
+use bytes::Bytes;
+use crossbeam_queue::SegQueue;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+
+/// A message to the worker that owns the client in it.
+#[derive(Debug)]
+pub enum Mail {
+    /// Close it; replies not sent yet are dropped.
+    Close(Arc<Client>),
+    /// Send it these bytes, out of turn.
+    Deliver(Arc<Client>, Bytes),
+    /// It waits in a blocking command: end that, as a timeout would or with an error.
+    Unblock(Arc<Client>, Unblock),
+    /// Send these bytes to every client that runs MONITOR.
+    Monitor(Bytes),
+    /// Whatever paused or held clients may be over: look again.
+    Resume,
+    /// Stop: no more reading; send what is encoded.
+    Stop,
+}
+
+/// How a blocking command is ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unblock {
+    /// As if its time were over.
+    Timeout,
+    /// With an error.
+    Error,
+}
+
+type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// One worker's letterbox.
+#[derive(Default)]
+pub struct Mailbox {
+    queue: SegQueue<Mail>,
+    asleep: AtomicBool,
+    wake: OnceLock<Wake>,
+}
+
+impl std::fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailbox").field("waiting", &self.queue.len()).finish_non_exhaustive()
+    }
+}
+
+impl Mailbox {
+    /// Says how to wake the owner. Once, before it sleeps for the first time.
+    pub fn connect(&self, wake: impl Fn() + Send + Sync + 'static) {
+        // A second caller would be a mistake in the wiring; the first one stays in force.
+        let _ = self.wake.set(Box::new(wake));
+    }
+
+    /// Puts a message and wakes the owner if it sleeps.
+    pub fn put(&self, mail: Mail) {
+        self.queue.push(mail);
+        self.rouse();
+    }
+
+    /// Wakes the owner if it sleeps.
+    pub fn rouse(&self) {
+        fence(Ordering::SeqCst); // P1: put, then look
+        if self.asleep.swap(false, Ordering::AcqRel)
+            && let Some(wake) = self.wake.get()
+        {
+            wake();
+        }
+    }
+
+    /// The next message; the owner only.
+    pub fn take(&self) -> Option<Mail> {
+        self.queue.pop()
+    }
+
+    /// The owner wants to sleep; false if there is something to do first.
+    pub fn sleep(&self, idle: impl FnOnce() -> bool) -> bool {
+        self.asleep.store(true, Ordering::Release);
+        fence(Ordering::SeqCst); // P1: announce, then look
+        let quiet = self.queue.is_empty() && idle();
+        if !quiet {
+            self.woke();
+        }
+        quiet
+    }
+
+    /// The owner is awake again.
+    pub fn woke(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn only_sleepers_are_woken_and_only_once() {
+        let woken = Arc::new(AtomicU32::new(0));
+        let mailbox = Mailbox::default();
+        let seen = Arc::clone(&woken);
+        mailbox.connect(move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
+        mailbox.put(Mail::Resume);
+        assert!(!mailbox.sleep(|| true), "there is mail");
+        assert!(matches!(mailbox.take(), Some(Mail::Resume)));
+        assert!(!mailbox.sleep(|| false), "there is other work");
+        assert!(mailbox.sleep(|| true));
+        mailbox.put(Mail::Resume);
+        mailbox.put(Mail::Stop);
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+    }
+}

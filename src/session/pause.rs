@@ -1,0 +1,103 @@
+//! Conditions of the whole server that take commands off the fast path, in one word.
+//!
+//! The word is read once per command and hardly ever written, so its line stays shared.
+
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What CLIENT PAUSE holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseKind {
+    /// Commands that may write.
+    Write,
+    /// All commands.
+    All,
+}
+
+/// The word, and what stands behind its bits.
+#[derive(Debug, Default)]
+pub struct Conditions {
+    bits: AtomicU32,
+    pause: Mutex<Option<(PauseKind, i64)>>,
+}
+
+impl Conditions {
+    /// Commands that may write are paused.
+    pub const PAUSE_WRITE: u32 = 1;
+    /// All commands are paused.
+    pub const PAUSE_ALL: u32 = 1 << 1;
+    /// Somebody runs MONITOR.
+    pub const MONITORED: u32 = 1 << 2;
+    /// Memory may not suffice: `maxmemory` is set.
+    pub const MAXMEMORY: u32 = 1 << 3;
+    /// Each command is timed by itself: the slow log or the latency monitor wants short times.
+    pub const PRECISE: u32 = 1 << 4;
+
+    /// The bits in force.
+    #[inline(always)]
+    pub fn bits(&self) -> u32 {
+        // Relaxed: a condition that starts now may be seen by the command after the next.
+        self.bits.load(Ordering::Relaxed)
+    }
+
+    /// Sets or clears bits.
+    pub fn set(&self, bits: u32, on: bool) {
+        if on {
+            self.bits.fetch_or(bits, Ordering::AcqRel);
+        } else {
+            self.bits.fetch_and(!bits, Ordering::AcqRel);
+        }
+    }
+
+    /// Pauses until `until` (Unix milliseconds). A pause in force is never shortened or weakened.
+    pub fn pause(&self, kind: PauseKind, until: i64) {
+        let mut pause = self.pause.lock();
+        let (kind, until) = match *pause {
+            Some((old, end)) => (old.max(kind), end.max(until)),
+            None => (kind, until),
+        };
+        *pause = Some((kind, until));
+        self.set(Self::PAUSE_WRITE, true);
+        self.set(Self::PAUSE_ALL, kind == PauseKind::All);
+    }
+
+    /// Ends the pause; says whether there was one.
+    pub fn unpause(&self) -> bool {
+        let was = self.pause.lock().take().is_some();
+        self.set(Self::PAUSE_WRITE | Self::PAUSE_ALL, false);
+        was
+    }
+
+    /// Until when clients are paused. A pause whose time is over is ended here.
+    pub fn paused(&self, now: i64) -> Option<(PauseKind, i64)> {
+        if self.bits() & (Self::PAUSE_WRITE | Self::PAUSE_ALL) == 0 {
+            return None;
+        }
+        let pause = *self.pause.lock();
+        match pause {
+            Some((_, until)) if until <= now => {
+                self.unpause();
+                None
+            }
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_end_by_themselves_and_are_never_weakened() {
+        let conditions = Conditions::default();
+        conditions.pause(PauseKind::All, 100);
+        conditions.pause(PauseKind::Write, 50);
+        assert_eq!(conditions.paused(60), Some((PauseKind::All, 100)));
+        assert_eq!(conditions.paused(100), None);
+        assert_eq!(conditions.bits(), 0);
+        conditions.pause(PauseKind::Write, 200);
+        assert_eq!(conditions.bits(), Conditions::PAUSE_WRITE);
+        assert!(conditions.unpause() && !conditions.unpause());
+    }
+}

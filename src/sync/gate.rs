@@ -1,0 +1,156 @@
+//! Exclusive mode: microseconds in which one thread has the keyspace to itself.
+//!
+//! Swapping whole tables (FLUSHALL, SWAPDB), cutting a snapshot and the like need all other threads
+//! out of the keyspace. Every thread that works on it has a *seat*, busy while it runs a batch. It
+//! tests one flag, which nobody writes in normal times, at each command boundary.
+//!
+//! - **X1** A thread touches the keyspace only while its seat is busy and it has seen the flag down
+//!   after it sat down.
+//! - **X2** The taker raises the flag, then waits until every other seat is quiet.
+//!
+//! X1 and X2 are the two halves of Dekker's protocol: seat store / flag load against flag store /
+//! seat load, each pair parted by a SeqCst fence, so one of the two always sees the other.
+
+use super::{AtomicBool, AtomicU32, Backoff, CachePadded, Ordering, fence};
+
+const QUIET: u32 = 0;
+const BUSY: u32 = 1;
+
+/// The gate of one keyspace.
+#[derive(Debug)]
+pub struct Gate {
+    closed: CachePadded<AtomicBool>,
+    seats: Box<[CachePadded<AtomicU32>]>,
+}
+
+impl Gate {
+    /// A gate for `seats` threads.
+    pub fn new(seats: usize) -> Self {
+        Self {
+            closed: CachePadded::new(AtomicBool::new(false)),
+            seats: (0..seats).map(|_| CachePadded::new(AtomicU32::new(QUIET))).collect(),
+        }
+    }
+
+    /// How many threads may take part.
+    pub fn seats(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Sits down (X1); waits while another thread is exclusive.
+    #[inline]
+    pub fn enter(&self, seat: usize) {
+        loop {
+            self.seats[seat].store(BUSY, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            if !self.closed.load(Ordering::Acquire) {
+                return;
+            }
+            self.leave(seat);
+            self.wait_open();
+        }
+    }
+
+    /// Gets up: everything done is visible to whoever takes the gate.
+    #[inline]
+    pub fn leave(&self, seat: usize) {
+        self.seats[seat].store(QUIET, Ordering::Release);
+    }
+
+    /// Command boundary: lets a waiting taker through.
+    #[inline(always)]
+    pub fn pass(&self, seat: usize) {
+        if self.closed.load(Ordering::Relaxed) {
+            self.step_aside(seat);
+        }
+    }
+
+    #[cold]
+    fn step_aside(&self, seat: usize) {
+        self.leave(seat);
+        self.enter(seat);
+    }
+
+    #[cold]
+    fn wait_open(&self) {
+        let mut backoff = Backoff::default();
+        while self.closed.load(Ordering::Relaxed) {
+            backoff.wait();
+        }
+    }
+
+    /// Takes the gate for the thread on `seat`, which must be seated and at a point where others
+    /// may run (nothing borrowed, nothing half done).
+    pub fn exclusive(&self, seat: usize) -> Exclusive<'_> {
+        self.leave(seat);
+        let mut backoff = Backoff::default();
+        while self
+            .closed
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            backoff.wait();
+        }
+        fence(Ordering::SeqCst);
+        for (other, state) in self.seats.iter().enumerate() {
+            let mut backoff = Backoff::default();
+            while other != seat && state.load(Ordering::Acquire) == BUSY {
+                backoff.wait(); // X2
+            }
+        }
+        self.seats[seat].store(BUSY, Ordering::Relaxed);
+        Exclusive { gate: self }
+    }
+}
+
+/// The gate is taken until this is dropped; the taker remains seated after that.
+#[derive(Debug)]
+pub struct Exclusive<'a> {
+    gate: &'a Gate,
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        self.gate.closed.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(eonkv_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// X1 and X2: the two counters move together under the gate, so a seated thread that reads
+    /// both never sees them differ.
+    #[test]
+    fn nobody_is_inside_while_one_is_exclusive() {
+        let gate = Arc::new(Gate::new(3));
+        let pair = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+        let threads: Vec<_> = (0..3)
+            .map(|seat| {
+                let (gate, pair) = (Arc::clone(&gate), Arc::clone(&pair));
+                std::thread::spawn(move || {
+                    for turn in 0..2_000 {
+                        gate.enter(seat);
+                        if turn % 50 == seat {
+                            let _alone = gate.exclusive(seat);
+                            let next = pair.0.load(Ordering::Relaxed) + 1;
+                            pair.0.store(next, Ordering::Relaxed);
+                            pair.1.store(next, Ordering::Relaxed);
+                        }
+                        for _ in 0..10 {
+                            gate.pass(seat);
+                            let first = pair.0.load(Ordering::Relaxed);
+                            assert_eq!(first, pair.1.load(Ordering::Relaxed));
+                        }
+                        gate.leave(seat);
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(pair.0.load(Ordering::Relaxed), 3 * 40);
+    }
+}

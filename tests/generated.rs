@@ -1,0 +1,29 @@
+//! The pages that are printed from tables say what the tables say.
+//!
+//! `EONKV_BLESS=1 cargo test --test generated` writes them anew; without it a stale page fails.
+
+use std::path::Path;
+
+fn check(name: &str, fresh: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    if std::env::var_os("EONKV_BLESS").is_some() {
+        std::fs::write(&path, fresh).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let line = fresh.lines().zip(written.lines()).position(|(new, old)| new != old);
+    assert!(
+        written == fresh,
+        "docs/{name} is stale from line {} on: EONKV_BLESS=1 cargo test --test generated",
+        line.unwrap_or_else(|| fresh.lines().count().min(written.lines().count())) + 1,
+    );
+}
+
+#[test]
+fn commands() {
+    check("commands.md", &eonkv::commands::page::page());
+}
+
+#[test]
+fn config() {
+    check("config.md", &eonkv::config::docs::page());
+}
