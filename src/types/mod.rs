@@ -2,8 +2,10 @@
 
 mod big;
 pub mod bitops;
+pub mod digest;
 pub mod extended;
 pub mod glob;
 pub mod hll;
+pub mod lcs;
 pub mod number;
 pub mod object;
