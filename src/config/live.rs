@@ -1,8 +1,8 @@
 //! The configuration in force, shared by all threads.
 //!
-//! Readers hold an `Arc` of an immutable [`Config`] and compare a generation number, one load, to learn
-//! that there is a newer one. Writers are serialised, prepare a copy, have it applied, and only then
-//! publish it: a reader sees all of a CONFIG SET or nothing.
+//! Readers hold an `Arc` of an immutable [`Config`] and compare a generation number, one load, to
+//! learn that there is a newer one. Writers are serialised, prepare a copy, have it applied, and
+//! only then publish it: a reader sees all of a CONFIG SET or nothing.
 
 use super::table::find;
 use super::{Config, Param};
@@ -10,14 +10,23 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+type Watcher = Box<dyn Fn(&Config, &Config) + Send + Sync>;
+
 /// The configuration in force.
-#[derive(Debug)]
 pub struct Live {
     current: RwLock<Arc<Config>>,
     /// Raised after each publication.
     generation: AtomicU64,
     /// Held while a change is prepared and applied, so that changes cannot overwrite each other.
     changing: Mutex<()>,
+    /// Told of each change, after it is in force.
+    watchers: RwLock<Vec<Watcher>>,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("generation", &self.generation()).finish_non_exhaustive()
+    }
 }
 
 /// Why CONFIG SET failed. Its text is Redis' error without the leading `ERR `.
@@ -58,7 +67,14 @@ impl Live {
             current: RwLock::new(Arc::new(config)),
             generation: AtomicU64::new(1),
             changing: Mutex::new(()),
+            watchers: RwLock::default(),
         }
+    }
+
+    /// Has `watcher` called with the old and the new configuration after each change, by the thread
+    /// that makes it. It must not change the configuration itself, nor wait.
+    pub fn watch(&self, watcher: impl Fn(&Config, &Config) + Send + Sync + 'static) {
+        self.watchers.write().push(Box::new(watcher));
     }
 
     /// The configuration in force now.
@@ -74,9 +90,9 @@ impl Live {
 
     /// Changes several parameters or none.
     ///
-    /// `apply` is told the old and the new configuration and the rows that were named, and makes the change
-    /// real (opens a port, resizes a table). If it refuses, it is called once more with old and new
-    /// exchanged, to undo what it had begun; so it must act on differences only.
+    /// `apply` is told the old and the new configuration and the rows that were named, and makes
+    /// the change real (opens a port, resizes a table). If it refuses, it is called once more with
+    /// old and new exchanged, to undo what it had begun; so it must act on differences only.
     pub fn set_many(
         &self,
         pairs: &[(&[u8], &[u8])],
@@ -98,22 +114,27 @@ impl Live {
             let _ = apply(&new, &old, &changed);
             return Err(SetError::Failed { name, reason });
         }
-        self.publish(new);
+        self.publish(&old, new);
         Ok(())
     }
 
     /// Changes the configuration from inside the server, without checks.
     pub fn update(&self, change: impl FnOnce(&mut Config)) {
         let _one_at_a_time = self.changing.lock();
-        let mut config = Config::clone(&self.get());
+        let old = self.get();
+        let mut config = Config::clone(&old);
         change(&mut config);
-        self.publish(config);
+        self.publish(&old, config);
     }
 
-    fn publish(&self, config: Config) {
-        *self.current.write() = Arc::new(config);
+    fn publish(&self, old: &Config, new: Config) {
+        let new = Arc::new(new);
+        *self.current.write() = Arc::clone(&new);
         // Release: pairs with the load in `generation`.
         self.generation.fetch_add(1, Ordering::Release);
+        for watcher in self.watchers.read().iter() {
+            watcher(old, &new);
+        }
     }
 }
 
@@ -154,7 +175,8 @@ pub struct Cached {
 impl Cached {
     /// Takes hold of the configuration in force.
     pub fn new(live: &Live) -> Self {
-        // The number first: a change in between then shows as one more refresh, never as a missed one.
+        // The number first: a change in between then shows as one more refresh, never as a missed
+        // one.
         let generation = live.generation();
         Self { generation, config: live.get() }
     }

@@ -1,9 +1,9 @@
-//! From the command line, the environment and the files to a configuration: defaults, then the file, then
-//! standard input, then variables, then flags; the last one to speak wins.
+//! From the command line, the environment and the files to a configuration: defaults, then the
+//! file, then standard input, then variables, then flags; the last one to speak wins.
 //!
-//! The command line is Redis': an optional file first, `-` for standard input first or last, and `--name
-//! value...`, where a name may swallow the next word even if it begins with `--`. The flags become lines
-//! of redis.conf, so that quoting, repetition and errors are those of a file.
+//! The command line is Redis': an optional file first, `-` for standard input first or last, and
+//! `--name value...`, where a name may swallow the next word even if it begins with `--`. The flags
+//! become lines of redis.conf, so that quoting, repetition and errors are those of a file.
 
 use super::file::{Fault, Loader, Place, is_toml};
 use super::param::Kind;
@@ -73,7 +73,8 @@ pub enum ConfigError {
 
 /// Builds the configuration of a process.
 ///
-/// `argv` is without the program's name. `env` is every variable; those that concern nobody are skipped.
+/// `argv` is without the program's name. `env` is every variable; those that concern nobody are
+/// skipped.
 pub fn load(
     argv: impl IntoIterator<Item = OsString>,
     env: impl IntoIterator<Item = (OsString, OsString)>,
@@ -217,8 +218,8 @@ impl Arguments {
     }
 }
 
-/// Writes flags as lines. A flag takes at least one value, even one that looks like a flag, unless its value
-/// stands in the same argument; what follows belongs to it up to the next flag.
+/// Writes flags as lines. A flag takes at least one value, even one that looks like a flag, unless
+/// its value stands in the same argument; what follows belongs to it up to the next flag.
 fn flags_to_lines(argv: &[Vec<u8>]) -> Vec<u8> {
     let mut lines: Vec<u8> = Vec::new();
     // Whether the flag at hand has its value, so that `--x` begins the next.
@@ -251,8 +252,9 @@ fn flags_to_lines(argv: &[Vec<u8>]) -> Vec<u8> {
     lines
 }
 
-/// What a flag means that has no value: `--save` empties, and `--appendonly` before another known flag says
-/// yes, as other servers read it. Redis refuses the latter, so nothing that works there changes.
+/// What a flag means that has no value: `--save` empties, and `--appendonly` before another known
+/// flag says yes, as other servers read it. Redis refuses the latter, so nothing that works there
+/// changes.
 fn value_if_bare(flag: &[u8], next: Option<&Vec<u8>>) -> Option<&'static str> {
     if flag.eq_ignore_ascii_case(b"save") {
         return Some("\"\"");

@@ -1,15 +1,17 @@
 //! Configuration: every parameter is one row of a table, and everything else derives from the row.
 //!
-//! [`table::PARAMS`] holds name, aliases, kind, default, bounds and help of each parameter. Parsing files,
-//! flags and variables, CONFIG GET, SET, REWRITE and HELP, `--help` and `docs/config.md` all read it, so a
-//! parameter is added in two places: a field of [`Config`] and a row.
+//! [`table::PARAMS`] holds name, aliases, kind, default, bounds and help of each parameter. Parsing
+//! files, flags and variables, CONFIG GET, SET, REWRITE and HELP, `--help` and `docs/config.md` all
+//! read it, so a parameter is added in two places: a field of [`Config`] and a row.
 //!
-//! [`Config`] is plain data: cloning is how a change is prepared, and [`live::Live`] is how it becomes
-//! visible. Nothing here acts on a value; whoever owns the socket, the log or the memory does.
+//! [`Config`] is plain data: cloning is how a change is prepared, and [`live::Live`] is how it
+//! becomes visible. Nothing here acts on a value; whoever owns the socket, the log or the memory
+//! does.
 
 mod choice;
 pub mod docs;
 mod file;
+mod include;
 pub mod live;
 mod load;
 mod param;
@@ -264,7 +266,7 @@ fn cores() -> u32 {
 }
 
 /// The operating system's words for an error, without the number Rust appends.
-fn os_reason(error: &std::io::Error) -> String {
+pub fn os_reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_string(),

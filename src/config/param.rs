@@ -229,7 +229,8 @@ impl Param {
         Ok(())
     }
 
-    /// Sets the value from one text, as CONFIG SET does: the whole value, its words parted by blanks.
+    /// Sets the value from one text, as CONFIG SET does: the whole value, its words parted by
+    /// blanks.
     pub fn set_text(&self, config: &mut Config, text: &[u8]) -> Result<(), String> {
         let words: Vec<Vec<u8>> = match (self.multi, text.is_empty()) {
             (true, false) => text.split(|b| *b == b' ').map(<[u8]>::to_vec).collect(),

@@ -1,7 +1,8 @@
 //! Parameters with a grammar of their own: lists, limits by class, save points, event letters.
 //!
-//! Each has a reader that takes the words of a line and a writer that gives CONFIG GET's text; reading
-//! what was written gives the same value. A reader changes nothing unless all words are right.
+//! Each has a reader that takes the words of a line and a writer that gives CONFIG GET's text;
+//! reading what was written gives the same value. A reader changes nothing unless all words are
+//! right.
 
 use super::Config;
 use super::value::{integer, memory, single, utf8};

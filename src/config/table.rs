@@ -1,8 +1,9 @@
 //! Every parameter, one row each, by topic.
 //!
-//! A row marked `harness` exists because test suites and configuration files of Redis set it, although the
-//! capability it belongs to is not built; its value is kept and shown, and a start with a value other than
-//! the default says so in the log. Any other parameter of such a capability is unknown.
+//! A row marked `harness` exists because test suites and configuration files of Redis set it,
+//! although the capability it belongs to is not built; its value is kept and shown, and a start
+//! with a value other than the default says so in the log. Any other parameter of such a capability
+//! is unknown.
 
 use super::choice::{
     AppendFsync, Choice, EvictionPolicy, Guard, LogFormat, LogLevel, OomScoreAdj, PropagationError,
@@ -287,8 +288,8 @@ pub static PARAMS: &[Param] = &[
         "What a replica does when a replicated command fails.").live().harness(NO_REPLICATION),
 ];
 
-/// The parameter of that name or alias, letter case aside, as CONFIG GET and SET know it, with the name
-/// it was found under.
+/// The parameter of that name or alias, letter case aside, as CONFIG GET and SET know it, with the
+/// name it was found under.
 pub fn find(name: &[u8]) -> Option<(&'static Param, &'static str)> {
     by_name(name, |param| param.redis_names())
 }
@@ -405,7 +406,8 @@ mod tests {
     }
 
     proptest! {
-        /// No text makes a parameter panic, a refusal changes nothing, and what is accepted reads back.
+        /// No text makes a parameter panic, a refusal changes nothing, and what is accepted reads
+        /// back.
         #[test]
         fn any_text_is_taken_or_refused(
             row in 0..PARAMS.len(),

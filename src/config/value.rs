@@ -1,7 +1,7 @@
 //! The text of single values: numbers, sizes, yes and no.
 //!
-//! Strict on purpose and equal to Redis: ` 5`, `+5`, `05` and `0x5` are not numbers, so a typing error
-//! never becomes a value. Where Redis lets a size overflow or be empty, this refuses it.
+//! Strict on purpose and equal to Redis: ` 5`, `+5`, `05` and `0x5` are not numbers, so a typing
+//! error never becomes a value. Where Redis lets a size overflow or be empty, this refuses it.
 
 /// How a number may be written, and how it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Splitting a line into words, and quoting a word, as redis.conf does.
 //!
-//! A word may be bare, `'single quoted'` (only `\'` is special) or `"double quoted"` (with `\n`, `\r`,
-//! `\t`, `\a`, `\b`, `\xHH`, and `\` before anything else meaning that character). A closing quote must
-//! end the word. [`quote`] writes what [`split`] reads back byte for byte.
+//! A word may be bare, `'single quoted'` (only `\'` is special) or `"double quoted"` (with `\n`,
+//! `\r`, `\t`, `\a`, `\b`, `\xHH`, and `\` before anything else meaning that character). A closing
+//! quote must end the word. [`quote`] writes what [`split`] reads back byte for byte.
 
 /// The words of a line, or `None` if quotes do not balance.
 pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
