@@ -36,3 +36,6 @@ pub mod session;
 
 /// The command table, handlers, and the way a request runs.
 pub mod commands;
+
+/// Wiring: the log, and what else a process needs around its workers.
+pub mod server;

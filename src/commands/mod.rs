@@ -7,6 +7,7 @@
 
 pub mod categories;
 pub mod command;
+pub mod config;
 pub mod error;
 pub mod help;
 pub mod keys_of;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
 /// The groups of the table, each sorted by name.
-pub static GROUPS: &[&[Command]] = &[command::COMMANDS];
+pub static GROUPS: &[&[Command]] = &[command::COMMANDS, config::COMMANDS];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.
 #[derive(Debug)]

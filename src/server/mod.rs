@@ -1,0 +1,3 @@
+//! Wiring: what a process needs around its workers.
+
+pub mod logging;
