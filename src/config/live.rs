@@ -6,9 +6,9 @@
 
 use super::table::find;
 use super::{Config, Param};
+use crate::sync::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 type Watcher = Box<dyn Fn(&Config, &Config) + Send + Sync>;
 

@@ -13,12 +13,12 @@
 mod format;
 
 use crate::config::{LogFormat, LogLevel};
+use crate::sync::{AtomicU8, AtomicU64, Ordering};
 use format::{Fields, Head, line};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 use tracing::{Event, Level, Subscriber};
