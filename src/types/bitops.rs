@@ -6,6 +6,7 @@
 //! Offsets are 64-bit. [`parse_offset`] is the gate that keeps them below the longest string the
 //! server allows; functions that lengthen a string expect offsets that passed it.
 
+use crate::types::buffer::Buffer;
 use crate::types::number;
 
 /// The bit offset `text` spells, or None if it is no number or lies beyond `len_max` bytes.
@@ -31,7 +32,7 @@ pub fn get_bit(bytes: &[u8], offset: u64) -> bool {
 }
 
 /// Writes the bit, lengthening the string if needed, and returns what it was.
-pub fn set_bit(bytes: &mut Vec<u8>, offset: u64, on: bool) -> bool {
+pub fn set_bit(bytes: &mut impl Buffer, offset: u64, on: bool) -> bool {
     grow(bytes, offset);
     let byte = &mut bytes[(offset >> 3) as usize];
     let was = *byte & mask(offset) != 0;
@@ -44,11 +45,11 @@ pub fn set_bit(bytes: &mut Vec<u8>, offset: u64, on: bool) -> bool {
 }
 
 /// Appends zero bytes until the string holds the bit; says whether there were any to append.
-pub fn grow(bytes: &mut Vec<u8>, offset: u64) -> bool {
+pub fn grow(bytes: &mut impl Buffer, offset: u64) -> bool {
     let len = len_holding(offset) as usize;
     let longer = len > bytes.len();
     if longer {
-        bytes.resize(len, 0);
+        bytes.resize(len);
     }
     longer
 }
@@ -329,24 +330,16 @@ impl Field {
         self.extend((raw >> (7 - (last & 7))) as u64)
     }
 
-    /// Writes `value`, lengthening the string if needed. Returns the old number, or None if the
-    /// value does not fit and so was not written.
-    pub fn set(self, bytes: &mut Vec<u8>, offset: u64, value: i64, over: Overflow) -> Option<i64> {
-        let old = self.get(bytes, offset);
+    /// The number that is written when `value` is asked for; None if nothing is.
+    pub fn setting(self, value: i64, over: Overflow) -> Option<i64> {
         // Unsigned fields see a negative value as a very large one.
         let wide = if self.signed { i128::from(value) } else { i128::from(value as u64) };
-        let value = self.fit(wide, over)?;
-        self.put(bytes, offset, value);
-        Some(old)
+        self.fit(wide, over)
     }
 
-    /// Adds `by`, lengthening the string if needed. Returns the new number, or None if it does not
-    /// fit and so was not written.
-    pub fn incr(self, bytes: &mut Vec<u8>, offset: u64, by: i64, over: Overflow) -> Option<i64> {
-        let sum = i128::from(self.get(bytes, offset)) + i128::from(by);
-        let value = self.fit(sum, over)?;
-        self.put(bytes, offset, value);
-        Some(value)
+    /// The number that is written when `by` is to be added to `current`; None if nothing is.
+    pub fn adding(self, current: i64, by: i64, over: Overflow) -> Option<i64> {
+        self.fit(i128::from(current) + i128::from(by), over)
     }
 
     fn fit(self, value: i128, over: Overflow) -> Option<i64> {
@@ -372,7 +365,8 @@ impl Field {
         }
     }
 
-    fn put(self, bytes: &mut Vec<u8>, offset: u64, value: i64) {
+    /// Writes a number of this field at `offset`, lengthening the string if needed.
+    pub fn put(self, bytes: &mut impl Buffer, offset: u64, value: i64) {
         let last = self.last_bit(offset);
         grow(bytes, last);
         let low = 7 - (last & 7);

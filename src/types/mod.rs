@@ -2,6 +2,7 @@
 
 mod big;
 pub mod bitops;
+pub mod buffer;
 pub mod digest;
 pub mod extended;
 pub mod glob;

@@ -111,15 +111,13 @@ proptest! {
             Overflow::Fail => Some(asked).filter(|asked| (low..=high).contains(asked)),
         };
         let got = if add {
-            field.incr(&mut bytes, offset, value, over)
+            field.adding(field.get(&bytes, offset), value, over)
         } else {
-            field.set(&mut bytes, offset, value, over)
+            field.setting(value, over)
         };
-        prop_assert_eq!(got.map(i128::from), if add { new } else { new.map(|_| old) });
-        let Some(new) = new else {
-            prop_assert_eq!(bytes, before);
-            return Ok(());
-        };
+        prop_assert_eq!(got.map(i128::from), new);
+        let (Some(got), Some(new)) = (got, new) else { return Ok(()) };
+        field.put(&mut bytes, offset, got);
         prop_assert_eq!(i128::from(field.get(&bytes, offset)), new);
         for index in 0..bytes.len() as u64 * 8 {
             if !(offset..=field.last_bit(offset)).contains(&index) {

@@ -10,6 +10,7 @@
 //! place, then neighbours are merged within five opcodes, starting one opcode before it.
 
 use super::{Corrupted, REGISTERS};
+use crate::types::buffer::Buffer;
 
 const VALUE_MAX: u8 = 32;
 const VALUE_RUN_MAX: usize = 4;
@@ -105,7 +106,7 @@ pub(super) enum Update {
 
 /// Raises one register (`(index, run)`) of the value whose opcodes begin at `start` of `bytes`.
 pub(super) fn raise(
-    bytes: &mut Vec<u8>,
+    bytes: &mut impl Buffer,
     start: usize,
     (index, run): (usize, u8),
     len_max: usize,
@@ -126,9 +127,14 @@ pub(super) fn raise(
     if new_len > bytes.len() && new_len > len_max {
         return Ok(Update::MustBeDense);
     }
-    bytes.splice(at..at + opcode.size(), spelling.bytes().iter().copied());
+    bytes.replace(at..at + opcode.size(), spelling.bytes());
     merge_neighbours(bytes, before);
     Ok(Update::Changed)
+}
+
+/// The value of one register, as far as the opcodes before it and its own are well-formed.
+pub(super) fn register(opcodes: &[u8], index: usize) -> Result<u8, Corrupted> {
+    find(opcodes, index).map(|place| place.opcode.value)
 }
 
 /// Where a register is.
@@ -159,7 +165,7 @@ fn find(opcodes: &[u8], index: usize) -> Result<Place, Corrupted> {
 }
 
 /// Joins VAL opcodes of one value that stand side by side, from offset `at` on.
-fn merge_neighbours(bytes: &mut Vec<u8>, mut at: usize) {
+fn merge_neighbours(bytes: &mut impl Buffer, mut at: usize) {
     for _ in 0..MERGE_STEPS {
         let Some(left) = Opcode::parse(bytes.get(at..).unwrap_or(&[])) else { return };
         if left.kind == Kind::Val
@@ -168,7 +174,7 @@ fn merge_neighbours(bytes: &mut Vec<u8>, mut at: usize) {
             && left.len + right.len <= VALUE_RUN_MAX
         {
             bytes[at + 1] = val(left.value, left.len + right.len);
-            bytes.remove(at);
+            bytes.replace(at..at + 1, &[]);
             continue;
         }
         at += left.size();

@@ -117,7 +117,9 @@ proptest! {
         prop_assert_eq!(make_dense(&mut bytes.clone()).is_ok(), whole);
         let _ = decode(&bytes);
         for element in elements {
-            let _ = add(&mut bytes, &element.to_le_bytes(), 3000);
+            let would = would_change(&bytes, &element.to_le_bytes());
+            let changed = add(&mut bytes, &element.to_le_bytes(), 3000);
+            prop_assert!(changed == would || changed.is_err());
             prop_assert!(bytes.len() < DENSE_LEN + 1);
         }
         prop_assert!(!whole || Registers::read(&bytes).is_ok());
