@@ -122,6 +122,8 @@ impl Session {
     fn lost(&mut self, error: &LinkError) -> Result<Seen, Stop> {
         if self.interrupt.take_hung_up() {
             self.stream = Stream::None;
+            // The terminal shows the key that was pressed: what follows starts on its own line.
+            screen::complain("");
             self.reconnect(false)?;
             return Ok(Seen::Gone);
         }

@@ -134,7 +134,7 @@ impl Table {
 
     /// What is still to be typed after `line`, with a blank before it where one is missing.
     pub fn remaining(&self, line: &str) -> Option<String> {
-        let args = quote::split(line.as_bytes())?;
+        let args = quote::split(line[count_end(line)..].as_bytes())?;
         let words: Vec<String> =
             args.iter().map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
         let (hint, length) = self.lookup(&words)?;
@@ -152,6 +152,14 @@ impl Table {
         let separated = line.ends_with(|last: char| last.is_ascii_whitespace());
         Some(if separated { syntax.to_owned() } else { format!(" {syntax}") })
     }
+}
+
+/// Where the command of a line starts: behind the count that repeats it, if there is one.
+pub fn count_end(line: &str) -> usize {
+    let blanks = line.len() - line.trim_start().len();
+    let rest = line.trim_start().trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let end = line.len() - rest.len();
+    if end > blanks && rest.starts_with(' ') { end } else { 0 }
 }
 
 /// The commands this build of EonKV has.

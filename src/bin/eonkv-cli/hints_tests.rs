@@ -116,6 +116,8 @@ fn hints_shrink_while_typing() {
         ("SET k", Some(" value [EX seconds|KEEPTTL]")),
         ("set k v", Some(" [EX seconds|KEEPTTL]")),
         ("set k v EX 3 ", Some("[EX seconds|KEEPTTL]")),
+        ("3 set k", Some(" value [EX seconds|KEEPTTL]")),
+        ("3", None),
         ("config", None),
         ("config get ", Some("parameter [parameter ...]")),
         ("se", None),

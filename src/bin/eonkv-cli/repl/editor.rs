@@ -10,7 +10,7 @@ use reedline::{
 };
 
 use super::secrets::has_secret;
-use crate::hints::{Hint, Table};
+use crate::hints::{Hint, Table, count_end};
 
 /// What the editor's parts share with the session, which learns it from the server.
 #[derive(Debug, Default)]
@@ -58,12 +58,10 @@ impl Completer for CommandCompleter {
 }
 
 fn suggest(table: &Table, typed: &str) -> Vec<Suggestion> {
-    let start = match typed.get(..5) {
-        Some(word) if word.eq_ignore_ascii_case("help ") => {
-            typed.len() - typed[5..].trim_start().len()
-        }
-        _ => typed.len() - typed.trim_start().len(),
-    };
+    let behind = count_end(typed);
+    let topic = typed.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("help "));
+    let command = typed.get(if topic { 5 } else { behind }..).unwrap_or_default();
+    let start = typed.len() - command.trim_start().len();
     let prefix = typed.get(start..).unwrap_or_default();
     let entry = |value: String, about: &str, from: usize| Suggestion {
         value,
@@ -79,7 +77,7 @@ fn suggest(table: &Table, typed: &str) -> Vec<Suggestion> {
         .starting_with(prefix)
         .map(|hint| entry(cased(&hint.name), &hint.summary, start))
         .collect();
-    if start > 0 && (prefix.is_empty() || prefix.starts_with('@')) {
+    if topic && (prefix.is_empty() || prefix.starts_with('@')) {
         let groups = table.groups().into_iter().map(|group| format!("@{group}"));
         found.extend(
             groups.filter(|group| group.starts_with(prefix)).map(|group| entry(group, "", start)),
@@ -137,15 +135,18 @@ impl Highlighter for Colours {
         let pieces = pieces(line);
         let words: Vec<&str> =
             pieces.iter().filter(|piece| !piece.trim().is_empty()).copied().collect();
-        let named = known.table.lookup(&words).map_or(0, |(_, length)| length);
+        // A count before the command is no part of its name.
+        let counted = usize::from(count_end(line) > 0);
+        let named = known.table.lookup(words.get(counted..).unwrap_or_default());
+        let named = counted..counted + named.map_or(0, |(_, length)| length);
         let mut word = 0;
         for piece in pieces {
             let blank = piece.trim().is_empty();
             let style = match () {
                 () if blank => Style::new(),
-                () if word < named => Style::new().fg(Color::Green).bold(),
+                () if named.contains(&word) => Style::new().fg(Color::Green).bold(),
                 // A name that no command starts with is worth a warning before it is sent.
-                () if word == 0
+                () if word == counted
                     && !known.table.is_empty()
                     && known.table.starting_with(piece).next().is_none() =>
                 {
@@ -268,6 +269,7 @@ mod tests {
         assert_eq!(offered("set k v E"), owned(&[("EX", 8)]));
         assert_eq!(offered("help so"), owned(&[("sort", 5)]));
         assert_eq!(offered("help @s"), owned(&[("@server", 5), ("@string", 5)]));
+        assert_eq!(offered("3 se"), owned(&[("set", 2)]));
         assert_eq!(offered("nope x"), []);
     }
 

@@ -62,7 +62,7 @@ fn server(repl: &Repl) -> (Vec<u8>, i64) {
 }
 
 fn editor(known: &Arc<Mutex<Known>>, colour: bool) -> Reedline {
-    let menu = ColumnarMenu::default().with_name(MENU);
+    let menu = ColumnarMenu::default().with_name(MENU).with_marker("");
     let history = dot_file("REDISCLI_HISTFILE", ".eonkvcli_history")
         .and_then(|path| FileBackedHistory::with_file(HISTORY, path).ok())
         .or_else(|| FileBackedHistory::new(HISTORY).ok());
