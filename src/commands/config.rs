@@ -101,6 +101,13 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// The arguments of CONFIG SET that hold secrets: the slow log and MONITOR must not show them.
+pub fn secrets(args: Args<'_>) -> impl Iterator<Item = usize> {
+    let set = args.is(0, "config") && args.is(1, "set");
+    let values = (3..args.len()).step_by(2).filter(move |_| set);
+    values.filter(move |i| table::find(args.get(i - 1)).is_some_and(|(param, _)| param.sensitive))
+}
+
 /// Whether `guard` lets this client pass.
 pub fn permits(guard: Guard, client: &Client) -> bool {
     let local = || {
@@ -232,6 +239,18 @@ mod tests {
         assert_eq!(found(&["key-load-delay"]), ["key-load-delay", "0"]);
         assert!(!found(&["*"]).contains(&"key-load-delay".to_string()));
         assert_eq!(found(&["maxmemory*", "maxmemory"]).len(), 2 * 5);
+    }
+
+    #[test]
+    fn secrets_are_known() {
+        let of = |line: &str| {
+            let args = crate::resp::args::OwnedArgs::new(line.split(' '));
+            secrets(args.view()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("CONFIG SET maxmemory 1 RequirePass a masterauth b"), [5, 7]);
+        assert_eq!(of("config set requirepass"), [0; 0]);
+        assert_eq!(of("config get requirepass masterauth"), [0; 0]);
+        assert_eq!(of("set requirepass x y"), [0; 0]);
     }
 
     #[test]

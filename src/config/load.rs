@@ -426,6 +426,25 @@ mod tests {
         assert!(start_with(&[], &[("EONKV_PORT", "x")], "").unwrap_err().contains("$EONKV_PORT:1"));
     }
 
+    /// What the test harness of Redis writes for each server it starts.
+    #[test]
+    fn the_configuration_of_redis_own_tests() {
+        let text = "always-show-logo yes\nnotify-keyspace-events KEA\ndaemonize no\n\
+            pidfile /var/run/redis.pid\nport 21111\ntimeout 0\nbind 127.0.0.1\nloglevel verbose\n\
+            logfile ''\ndatabases 16\nlatency-monitor-threshold 1\nrepl-diskless-sync-delay 0\n\
+            save 900 1\nrdbcompression yes\ndbfilename dump.rdb\ndir /tmp\n\
+            slave-serve-stale-data yes\nappendonly no\nappendfsync everysec\n\
+            no-appendfsync-on-rewrite no\nactiverehashing yes\nenable-protected-configs yes\n\
+            enable-debug-command yes\nenable-module-command yes\n\
+            propagation-error-behavior panic\nunixsocket /tmp/socket\n\
+            crash-memcheck-enabled no\nuse-exit-on-panic yes\nrename-command flushdb badger\n\
+            loading-process-events-interval-bytes 1024\nkey-load-delay 50\n";
+        let config = start_with(&["-"], &[], text).unwrap().config;
+        assert_eq!((config.port, config.save.len(), config.logfile.as_str()), (21111, 1, ""));
+        assert_eq!(config.notify_keyspace_events.text(), "AKE");
+        assert_eq!(config.dir, "/tmp");
+    }
+
     #[test]
     fn a_missing_file_is_named() {
         let error = start(&["/nonexistent.conf"]).unwrap_err();

@@ -1,3 +1,4 @@
 //! Wiring: what a process needs around its workers.
 
 pub mod logging;
+pub mod start;
