@@ -5,13 +5,16 @@
 //! keys through `cx.db`, encodes exactly one reply into `cx.reply` (or returns an error), and does
 //! not know about sockets, threads, the log or the slow log.
 
+pub mod args;
 pub mod categories;
 pub mod command;
 pub mod config;
 pub mod error;
 pub mod help;
+pub mod keys;
 pub mod keys_of;
 pub mod page;
+pub mod string;
 pub mod syntax;
 pub mod table;
 
@@ -29,7 +32,13 @@ use std::sync::Arc;
 pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
 /// The groups of the table, each sorted by name.
-pub static GROUPS: &[&[Command]] = &[command::COMMANDS, config::COMMANDS];
+pub static GROUPS: &[&[Command]] = &[
+    // one group a line
+    command::COMMANDS,
+    config::COMMANDS,
+    keys::COMMANDS,
+    string::COMMANDS,
+];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.
 #[derive(Debug)]
@@ -98,12 +107,19 @@ impl Cx<'_> {
 /// command has none by nature.
 pub fn call(cx: &mut Cx<'_>, args: Args<'_>) {
     if !cx.row.command.takes(args.len()) {
-        let text = format!("ERR wrong number of arguments for '{}' command", cx.row.full_name());
-        return cx.reply.error(text);
+        return arity_error(cx);
     }
     let mark = cx.reply.mark();
     if let Err(error) = (cx.row.command.run)(cx, args) {
         cx.reply.cut(mark);
-        cx.reply.error(error.text());
+        match error {
+            Error::Arity => arity_error(cx),
+            other => cx.reply.error(other.text()),
+        }
     }
+}
+
+fn arity_error(cx: &mut Cx<'_>) {
+    let name = cx.row.full_name();
+    cx.reply.error(format!("ERR wrong number of arguments for '{name}' command"));
 }

@@ -6,6 +6,7 @@ use super::keyspace::{Cause, Commit, Keyspace};
 use super::local::Local;
 use super::many::Held;
 use crate::index::{self, Table};
+use crate::sync::gate::Exclusive;
 use crate::sync::stripe::Seen;
 use crate::sync::{Backoff, Pin};
 use crate::types::object::Type;
@@ -173,6 +174,84 @@ impl<'a> Access<'a> {
         self.local.counters.add_hits(1);
         self.touch(entry);
         Some(entry)
+    }
+
+    /// As [`Access::find`], but the access clock stays: for commands that ask about a key.
+    #[inline]
+    pub fn find_untouched(&mut self, key: Key<'_>) -> Option<&'a Entry> {
+        let entry = self.peek(key);
+        let counters = &self.local.counters;
+        if entry.is_some() {
+            counters.add_hits(1)
+        } else {
+            counters.add_misses(1)
+        }
+        entry
+    }
+
+    /// Number of buckets of the selected database, to tell whether a walk saw it shrink.
+    pub fn buckets(&self) -> u64 {
+        self.keyspace.table(self.db, self.pin).map_or(0, Table::buckets)
+    }
+
+    /// One step of a walk over the selected database: shows `visit` some entries and returns the
+    /// next cursor, 0 at the end. Expired keys met on the way are removed.
+    pub fn scan(&mut self, cursor: u64, mut visit: impl FnMut(&'a Entry)) -> u64 {
+        let Some(table) = self.keyspace.table(self.db, self.pin) else { return 0 };
+        let (now, mut over) = (self.now, Vec::new());
+        let next = table.scan(cursor, self.pin, |hash, entry| {
+            if entry.is_expired(now) { over.push((hash, entry)) } else { visit(entry) }
+        });
+        for (hash, entry) in over {
+            self.bury(self.db, Key { bytes: entry.key(), hash });
+        }
+        next
+    }
+
+    /// A random key of the selected database. Buckets are picked at random, then one of their
+    /// entries.
+    pub fn random_key(&mut self) -> Option<&'a Entry> {
+        let table = self.keyspace.table(self.db, self.pin)?;
+        let mut found: Vec<&'a Entry> = Vec::with_capacity(16);
+        // A table with one key in 16,384 buckets: look at random a while, then walk.
+        for _ in 0..100 {
+            table.sample(self.local.random(), self.pin, |entry| {
+                if !entry.is_expired(self.now) {
+                    found.push(entry);
+                }
+            });
+            if !found.is_empty() {
+                return Some(found[self.local.random() as usize % found.len()]);
+            }
+        }
+        let mut cursor = self.local.random();
+        for _ in 0..2 * table.buckets() {
+            cursor = self.scan(cursor, |entry| found.push(entry));
+            if !found.is_empty() {
+                return Some(found[self.local.random() as usize % found.len()]);
+            }
+        }
+        None
+    }
+
+    /// Runs `f` while no other thread is in the keyspace.
+    pub fn exclusive<T>(&mut self, f: impl FnOnce(&mut Self, &Exclusive<'_>) -> T) -> T {
+        debug_assert!(self.held.is_none(), "the others could be waiting for what is held");
+        let keyspace = self.keyspace;
+        let alone = keyspace.gate.exclusive(self.local.seat);
+        f(self, &alone)
+    }
+
+    /// Empties databases in one step; their memory is freed in the background.
+    pub fn flush(&mut self, databases: std::ops::Range<usize>) {
+        self.exclusive(|access, alone| {
+            for db in databases {
+                let keys = access.keyspace.flush(db, access.pin, alone);
+                access.local.drift[db] = 0;
+                access.local.counters.add_changes(keys);
+            }
+        });
+        self.pin.flush();
     }
 
     /// Records a use of `entry`.

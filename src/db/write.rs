@@ -15,7 +15,7 @@ use super::keyspace::Cause;
 use crate::index::{Place, Table};
 use crate::types::number;
 use crate::types::object::{Object, Type};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// A value to store.
 #[derive(Debug)]
@@ -256,20 +256,17 @@ impl<'a> Write<'_, 'a> {
 
     /// Edits the text of a string: `f` gets it as a growable buffer (a copy, unless it is long and
     /// nobody else holds it). The key must be absent or hold a string.
-    pub fn edit<T>(&mut self, f: impl FnOnce(&mut BytesMut) -> T) -> T {
+    pub fn edit<T>(&mut self, f: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         self.access.about_to_change();
         if let Some(Object::String(bytes)) = self.object() {
-            let mut buffer = match std::mem::take(bytes).try_into_mut() {
-                Ok(buffer) => buffer,
-                Err(shared) => BytesMut::from(&shared[..]),
-            };
+            let mut buffer = Vec::from(std::mem::take(bytes)); // a copy only if a reply holds it
             let value = f(&mut buffer);
-            *bytes = buffer.freeze();
+            *bytes = Bytes::from(buffer);
             self.touch();
             self.dirty = true;
             return value;
         }
-        let mut buffer = BytesMut::new();
+        let mut buffer = Vec::new();
         if let Ok(Some(text)) = self.text() {
             text.with(|text| buffer.extend_from_slice(text));
         }
@@ -277,7 +274,7 @@ impl<'a> Write<'_, 'a> {
         if buffer.len() < INLINE_LIMIT {
             self.set(New::Edited(&buffer), Expiry::Keep);
         } else {
-            self.set(New::Shared(buffer.freeze()), Expiry::Keep);
+            self.set(New::Shared(Bytes::from(buffer)), Expiry::Keep);
         }
         value
     }

@@ -83,6 +83,8 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// Set by a handler, read by the loop.
     pub after: After,
+    /// Where a command that runs in slices left off ([`After::Retry`]).
+    pub resume: Option<Box<dyn std::any::Any + Send>>,
 }
 
 impl Session {
@@ -95,7 +97,13 @@ impl Session {
             gates: if must_authenticate { Gates::AUTH } else { 0 },
             reply_mode: ReplyMode::On,
             after: After::Continue,
+            resume: None,
         }
+    }
+
+    /// Selects a database.
+    pub fn select(&mut self, db: usize) {
+        self.db = db as u8;
     }
 
     /// Sets or clears a bit of [`Gates`].
