@@ -27,3 +27,8 @@ fn commands() {
 fn config() {
     check("config.md", &eonkv::config::docs::page());
 }
+
+#[test]
+fn info() {
+    check("info.md", &eonkv::commands::info::page());
+}

@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod help;
+pub mod info;
 pub mod keys;
 pub mod keys_of;
 pub mod page;
@@ -21,7 +22,7 @@ pub mod table;
 use crate::config::Config;
 use crate::config::live::Live;
 use crate::db::{Access, Key, Keyspace};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Process};
 use crate::resp::{Args, Reply};
 use crate::session::control::Control;
 use crate::session::pause::Conditions;
@@ -32,10 +33,12 @@ use std::sync::Arc;
 pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
 /// The groups of the table, each sorted by name.
+#[rustfmt::skip] // one a line, so that branches do not collide
+#[rustfmt::skip] // one a line, so that branches do not collide
 pub static GROUPS: &[&[Command]] = &[
-    // one group a line
     command::COMMANDS,
     config::COMMANDS,
+    info::COMMANDS,
     keys::COMMANDS,
     string::COMMANDS,
 ];
@@ -61,6 +64,8 @@ pub struct Shared {
     pub started_ms: i64,
     /// 40 hexadecimal digits, new at each start.
     pub run_id: String,
+    /// Memory at the start and at its peak, and other facts of the process.
+    pub process: Process,
 }
 
 /// What one worker keeps for its commands; never shared.

@@ -125,6 +125,12 @@ impl Keyspace {
         (u64::try_from(sum.0).unwrap_or(0), u64::try_from(sum.1).unwrap_or(0))
     }
 
+    /// Bytes of the index of `db`, without the keys in it.
+    pub fn index_bytes(&self, db: usize, pin: &Pin) -> u64 {
+        const BUCKET: u64 = 64;
+        self.tables[db].get(pin).map_or(0, |table| table.buckets() * BUCKET)
+    }
+
     /// Every thread's counters.
     pub fn counters(&self) -> &[Arc<Counters>] {
         &self.counters

@@ -10,12 +10,14 @@
 
 pub mod histogram;
 pub mod latency;
+pub mod process;
 pub mod slowlog;
 
 use crossbeam_utils::CachePadded;
 pub use histogram::{Histogram, Totals};
 pub use latency::LatencyMonitor;
 use parking_lot::Mutex;
+pub use process::Process;
 pub use slowlog::SlowLog;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -1,0 +1,62 @@
+//! Section Persistence: the state of a server that keeps its data in memory only. Tools read these
+//! fields, so they are there, with the values that are true without snapshot and log.
+
+use super::field::{Field, float, int, status};
+use super::snapshot::signed;
+
+/// Section Persistence.
+pub static FIELDS: &[Field] = &[
+    int("loading", "Whether data is being loaded.", |_| 0).gauge("redis_loading_dump_file"),
+    int("async_loading", "Whether data is being loaded beside the served data.", |_| 0)
+        .gauge("redis_async_loading"),
+    int("current_cow_peak", "Bytes copied for a snapshot, at most.", |_| 0),
+    int("current_cow_size", "Bytes copied for a snapshot.", |_| 0),
+    int("current_cow_size_age", "Age of that figure in seconds.", |_| 0),
+    float("current_fork_perc", "Progress of a snapshot.", |_| 0.0),
+    int("current_save_keys_processed", "Keys that a snapshot has written.", |_| 0),
+    int("current_save_keys_total", "Keys that a snapshot will write.", |_| 0),
+    int("rdb_changes_since_last_save", "Changes of the data set.", |s| {
+        signed(s.keyspace.total(crate::db::Counters::changes))
+    })
+    .gauge("redis_rdb_changes_since_last_save"),
+    int("rdb_bgsave_in_progress", "Whether a snapshot is written.", |_| 0)
+        .gauge("redis_rdb_bgsave_in_progress"),
+    int("rdb_last_save_time", "When the last snapshot was written, or the start.", |s| {
+        s.shared.started_ms / 1000
+    })
+    .gauge("redis_rdb_last_save_timestamp_seconds"),
+    status("rdb_last_bgsave_status", "Whether the last snapshot succeeded.", |_| true)
+        .gauge("redis_rdb_last_bgsave_status"),
+    int("rdb_last_bgsave_time_sec", "Seconds that it took; -1 without one.", |_| -1)
+        .gauge("redis_rdb_last_bgsave_duration_sec"),
+    int("rdb_current_bgsave_time_sec", "Seconds that the present one takes.", |_| -1)
+        .gauge("redis_rdb_current_bgsave_duration_sec"),
+    int("rdb_saves", "Snapshots written.", |_| 0).counter("redis_rdb_saves_total"),
+    int("rdb_last_cow_size", "Bytes copied for the last snapshot.", |_| 0)
+        .gauge("redis_rdb_last_cow_size_bytes"),
+    int("rdb_last_load_keys_expired", "Keys that were over when loaded.", |_| 0)
+        .gauge("redis_rdb_last_load_expired_keys"),
+    int("rdb_last_load_keys_loaded", "Keys loaded.", |_| 0)
+        .gauge("redis_rdb_last_load_loaded_keys"),
+    int("aof_enabled", "Whether there is an append-only file.", |_| 0).gauge("redis_aof_enabled"),
+    int("aof_rewrite_in_progress", "Whether it is being rewritten.", |_| 0)
+        .gauge("redis_aof_rewrite_in_progress"),
+    int("aof_rewrite_scheduled", "Whether it will be rewritten.", |_| 0)
+        .gauge("redis_aof_rewrite_scheduled"),
+    int("aof_last_rewrite_time_sec", "Seconds of the last rewrite; -1 without one.", |_| -1)
+        .gauge("redis_aof_last_rewrite_duration_sec"),
+    int("aof_current_rewrite_time_sec", "Seconds of the present rewrite.", |_| -1)
+        .gauge("redis_aof_current_rewrite_duration_sec"),
+    status("aof_last_bgrewrite_status", "Whether the last rewrite succeeded.", |_| true)
+        .gauge("redis_aof_last_bgrewrite_status"),
+    int("aof_rewrites", "Rewrites done.", |_| 0),
+    int("aof_rewrites_consecutive_failures", "Rewrites failed since the last success.", |_| 0),
+    status("aof_last_write_status", "Whether the last write to it succeeded.", |_| true)
+        .gauge("redis_aof_last_write_status"),
+    int("aof_last_cow_size", "Bytes copied for the last rewrite.", |_| 0)
+        .gauge("redis_aof_last_cow_size_bytes"),
+    int("module_fork_in_progress", "Always 0: there are no modules.", |_| 0)
+        .gauge("redis_module_fork_in_progress"),
+    int("module_fork_last_cow_size", "Always 0: there are no modules.", |_| 0)
+        .gauge("redis_module_fork_last_cow_size"),
+];
