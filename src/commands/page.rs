@@ -64,7 +64,7 @@ fn line(text: &mut String, row: &Row) {
     let _ = writeln!(
         text,
         "| `{usage}` | {} | {cost} | {} | {} | {} |",
-        command.summary,
+        command::summary(command),
         command.since,
         command::key_summary(command.keys),
         names.join(" "),

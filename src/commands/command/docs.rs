@@ -1,8 +1,9 @@
 //! COMMAND DOCS: summaries, and argument trees read from the rows' notation.
 
 use super::super::syntax::{self, Arg, Kind, Repeat};
-use super::super::table::{Group, Row, Table};
+use super::super::table::{Command, Group, Row, Table};
 use crate::resp::Reply;
+use std::borrow::Cow;
 
 /// Writes name and documentation of one row, its subcommands nested.
 pub fn write(reply: &mut Reply, table: &Table, row: &Row) {
@@ -13,10 +14,10 @@ pub fn write(reply: &mut Reply, table: &Table, row: &Row) {
     reply.bulk(row.full_name().as_bytes());
     reply.map(4 + usize::from(!arguments.is_empty()) + subs);
     for (name, text) in [
-        ("summary", command.summary),
+        ("summary", &*summary(command)),
         ("since", command.since),
         ("group", group_name(command.group)),
-        ("complexity", command.complexity),
+        ("complexity", if subs == 1 { "Depends on the subcommand." } else { command.complexity }),
     ] {
         field(reply, name, text);
     }
@@ -33,6 +34,15 @@ pub fn write(reply: &mut Reply, table: &Table, row: &Row) {
             write(reply, table, sub);
         }
     }
+}
+
+/// The row's sentence; a container needs none of its own.
+pub fn summary(command: &Command) -> Cow<'static, str> {
+    if command.summary.is_empty() && !command.subcommands.is_empty() {
+        let name = command.name.to_ascii_uppercase();
+        return Cow::Owned(format!("Gathers the {name} subcommands."));
+    }
+    Cow::Borrowed(command.summary)
 }
 
 /// The name of a documentation group in replies.
@@ -134,7 +144,7 @@ mod tests {
             if let Err(error) = syntax::parse(command.syntax) {
                 panic!("{}: `{}`: {error:?}", row.full_name(), command.syntax);
             }
-            assert!(!command.summary.is_empty(), "{} has no summary", row.full_name());
+            assert!(!summary(command).is_empty(), "{} has no summary", row.full_name());
         }
     }
 

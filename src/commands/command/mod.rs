@@ -13,6 +13,7 @@ use super::table::{Group, Row, Table, table};
 use super::{Args, Command, Cx, Error, Flags, KeySpec};
 use crate::resp::Reply;
 use crate::types::glob;
+pub use docs::summary;
 
 const FLAGS: Flags = Flags::LOADING.and(Flags::STALE);
 
