@@ -1,0 +1,84 @@
+# Runs Redis' Tcl suite with three changes; holds no line of the suite.
+#
+#     tclsh driver.tcl <options of the suite>        from the root of an unpacked suite
+#
+# It sources the suite's own tests/test_helper.tcl and
+#   1. lets the suite start its client processes through this file too;
+#   2. writes down which test is running ($EONKV_EVENTS), so that a hang costs one case;
+#   3. swallows error replies to commands sent *between* tests, and writes them down: one set-up
+#      command that a server lacks would otherwise lose every case of its block;
+#   4. pops a `tags` block also when its body throws.
+set ::eonkv_driver [file normalize [info script]]
+
+proc eonkv_event {kind args} {
+    if {![info exists ::env(EONKV_EVENTS)]} return
+    catch {
+        set file [open $::env(EONKV_EVENTS) a]
+        puts $file [string map [list "\n" "\\n" "\t" " "] "$kind [join $args { }]"]
+        close $file
+    }
+}
+
+# (1) The parent runs `exec tclsh tests/test_helper.tcl --client N`.
+rename exec eonkv_exec
+proc exec {args} {
+    if {[lindex $args 1] eq "tests/test_helper.tcl"} {
+        set args [lreplace $args 1 1 $::eonkv_driver]
+    }
+    tailcall eonkv_exec {*}$args
+}
+
+# The hooks need the suite's procedures, and must be in place before its client loop starts at the
+# end of test_helper.tcl: so they go in when the last file of the library has been sourced.
+rename source eonkv_source
+proc source {args} {
+    set code [catch {uplevel 1 [list eonkv_source {*}$args]} result options]
+    if {[lindex $args end] eq "tests/support/util.tcl"} { eonkv_hook_library }
+    return -options $options $result
+}
+
+proc eonkv_hook_library {} {
+    set ::eonkv_depth 0
+    # (2)
+    rename test eonkv_test
+    proc test {name args} {
+        eonkv_event test $name
+        incr ::eonkv_depth
+        set code [catch {uplevel 1 [list eonkv_test $name {*}$args]} result options]
+        incr ::eonkv_depth -1
+        eonkv_event end $name
+        if {$code == 1} { return -code error -errorinfo $::errorInfo $result }
+        return -options $options $result
+    }
+    # (4)
+    rename tags eonkv_tags
+    proc tags {args} {
+        set saved $::tags
+        set code [catch {uplevel 1 [list eonkv_tags {*}$args]} result options]
+        set ::tags $saved
+        if {$code == 1} { return -code error -errorinfo $::errorInfo $result }
+        return -options $options $result
+    }
+    # (3) `r` is defined in test_helper.tcl, later than the library: wait for what follows it.
+    trace add execution proc leave eonkv_defined
+}
+
+proc eonkv_defined {command code result operation} {
+    if {[lindex $command 1] ne "test_client_main"} return
+    trace remove execution proc leave eonkv_defined
+    rename ::r ::eonkv_r
+    proc ::r {args} {
+        if {$::eonkv_depth > 0} { tailcall eonkv_r {*}$args }
+        if {[catch {eonkv_r {*}$args} result]} {
+            if {[string match "I/O error*" $result] || [string match "*broken pipe*" $result]} {
+                error $result
+            }
+            eonkv_event setup [string range [join $args { }] 0 80] => [string range $result 0 120]
+            return ""
+        }
+        return $result
+    }
+}
+
+set argv0 tests/test_helper.tcl
+eonkv_source tests/test_helper.tcl
