@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::index::{Root, Table};
 use crate::sync::gate::{Exclusive, Gate};
 use crate::sync::stripe::Stripes;
-use crate::sync::{AtomicUsize, Ordering, Pin};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, Pin};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 
@@ -51,6 +51,8 @@ pub struct Keyspace {
     pub gate: Gate,
     /// Time.
     pub clock: Arc<Clock>,
+    /// Whether the background removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: AtomicBool,
     counters: Box<[Arc<Counters>]>,
     seats_taken: AtomicUsize,
     pub(super) observer: OnceLock<Box<dyn Observer>>,
@@ -81,6 +83,7 @@ impl Keyspace {
             stripes: Arc::new(Stripes::new(Stripes::DEFAULT)),
             gate: Gate::new(seats),
             clock,
+            active_expire: AtomicBool::new(true),
             counters: (0..seats).map(|_| Arc::new(Counters::new(databases))).collect(),
             seats_taken: AtomicUsize::new(0),
             observer: OnceLock::new(),
