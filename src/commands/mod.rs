@@ -6,15 +6,19 @@
 //! not know about sockets, threads, the log or the slow log.
 
 pub mod args;
+pub mod bitmap;
 pub mod categories;
 pub mod command;
 pub mod config;
 pub mod error;
 pub mod help;
+pub mod hyperloglog;
 pub mod info;
 pub mod keys;
 pub mod keys_of;
+pub mod lcs;
 pub mod page;
+pub mod sources;
 pub mod string;
 pub mod syntax;
 pub mod table;
@@ -34,12 +38,14 @@ pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
 /// The groups of the table, each sorted by name.
 #[rustfmt::skip] // one a line, so that branches do not collide
-#[rustfmt::skip] // one a line, so that branches do not collide
 pub static GROUPS: &[&[Command]] = &[
+    bitmap::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
+    hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
+    lcs::COMMANDS,
     string::COMMANDS,
 ];
 

@@ -6,7 +6,6 @@
 //! Offsets are 64-bit. [`parse_offset`] is the gate that keeps them below the longest string the
 //! server allows; functions that lengthen a string expect offsets that passed it.
 
-use crate::types::buffer::Buffer;
 use crate::types::number;
 
 /// The bit offset `text` spells, or None if it is no number or lies beyond `len_max` bytes.
@@ -32,7 +31,7 @@ pub fn get_bit(bytes: &[u8], offset: u64) -> bool {
 }
 
 /// Writes the bit, lengthening the string if needed, and returns what it was.
-pub fn set_bit(bytes: &mut impl Buffer, offset: u64, on: bool) -> bool {
+pub fn set_bit(bytes: &mut Vec<u8>, offset: u64, on: bool) -> bool {
     grow(bytes, offset);
     let byte = &mut bytes[(offset >> 3) as usize];
     let was = *byte & mask(offset) != 0;
@@ -45,11 +44,11 @@ pub fn set_bit(bytes: &mut impl Buffer, offset: u64, on: bool) -> bool {
 }
 
 /// Appends zero bytes until the string holds the bit; says whether there were any to append.
-pub fn grow(bytes: &mut impl Buffer, offset: u64) -> bool {
+pub fn grow(bytes: &mut Vec<u8>, offset: u64) -> bool {
     let len = len_holding(offset) as usize;
     let longer = len > bytes.len();
     if longer {
-        bytes.resize(len);
+        bytes.resize(len, 0);
     }
     longer
 }
@@ -366,7 +365,7 @@ impl Field {
     }
 
     /// Writes a number of this field at `offset`, lengthening the string if needed.
-    pub fn put(self, bytes: &mut impl Buffer, offset: u64, value: i64) {
+    pub fn put(self, bytes: &mut Vec<u8>, offset: u64, value: i64) {
         let last = self.last_bit(offset);
         grow(bytes, last);
         let low = 7 - (last & 7);

@@ -17,7 +17,6 @@
 mod estimate;
 mod sparse;
 
-use crate::types::buffer::Buffer;
 use sparse::Update;
 
 /// Registers of one HyperLogLog.
@@ -88,11 +87,7 @@ pub fn check(bytes: &[u8]) -> Result<Encoding, NotHll> {
 /// Adds one element; says whether a register changed (then the cached count is marked stale).
 ///
 /// A sparse value is stored as dense once it would pass `sparse_len_max` bytes.
-pub fn add(
-    bytes: &mut impl Buffer,
-    element: &[u8],
-    sparse_len_max: usize,
-) -> Result<bool, Corrupted> {
+pub fn add(bytes: &mut Vec<u8>, element: &[u8], sparse_len_max: usize) -> Result<bool, Corrupted> {
     let (index, run) = register_of(element);
     let changed = raise(bytes, index, run, sparse_len_max)?;
     if changed {
@@ -113,12 +108,7 @@ pub fn would_change(bytes: &[u8], element: &[u8]) -> Result<bool, Corrupted> {
 }
 
 /// Raises register `index` to `run`; says whether it was lower.
-fn raise(
-    bytes: &mut impl Buffer,
-    index: usize,
-    run: u8,
-    len_max: usize,
-) -> Result<bool, Corrupted> {
+fn raise(bytes: &mut Vec<u8>, index: usize, run: u8, len_max: usize) -> Result<bool, Corrupted> {
     match check(bytes).map_err(|NotHll| Corrupted)? {
         Encoding::Dense => Ok(raise_dense(&mut bytes[HEADER_LEN..], index, run)),
         Encoding::Sparse => match sparse::raise(bytes, HEADER_LEN, (index, run), len_max)? {
@@ -133,14 +123,14 @@ fn raise(
 }
 
 /// Stores the registers as dense; says whether they were sparse before.
-pub fn make_dense(bytes: &mut impl Buffer) -> Result<bool, Corrupted> {
+pub fn make_dense(bytes: &mut Vec<u8>) -> Result<bool, Corrupted> {
     if check(bytes).map_err(|NotHll| Corrupted)? == Encoding::Dense {
         return Ok(false);
     }
     let registers = Registers::read(bytes)?;
     bytes[4] = DENSE;
-    bytes.resize(HEADER_LEN);
-    bytes.resize(DENSE_LEN);
+    bytes.truncate(HEADER_LEN);
+    bytes.resize(DENSE_LEN, 0);
     for (index, run) in registers.iter().enumerate() {
         raise_dense(&mut bytes[HEADER_LEN..], index, run);
     }
@@ -200,7 +190,7 @@ pub fn mark_stale(bytes: &mut [u8]) {
 /// Raises the registers of `bytes` to those of `union`, as PFMERGE does: in the encoding the value
 /// has, or as dense if `dense` says so.
 pub fn merge_into(
-    bytes: &mut impl Buffer,
+    bytes: &mut Vec<u8>,
     union: &Registers,
     dense: bool,
     sparse_len_max: usize,

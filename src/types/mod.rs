@@ -2,7 +2,6 @@
 
 mod big;
 pub mod bitops;
-pub mod buffer;
 pub mod digest;
 pub mod extended;
 pub mod glob;

@@ -10,7 +10,6 @@
 //! place, then neighbours are merged within five opcodes, starting one opcode before it.
 
 use super::{Corrupted, REGISTERS};
-use crate::types::buffer::Buffer;
 
 const VALUE_MAX: u8 = 32;
 const VALUE_RUN_MAX: usize = 4;
@@ -106,7 +105,7 @@ pub(super) enum Update {
 
 /// Raises one register (`(index, run)`) of the value whose opcodes begin at `start` of `bytes`.
 pub(super) fn raise(
-    bytes: &mut impl Buffer,
+    bytes: &mut Vec<u8>,
     start: usize,
     (index, run): (usize, u8),
     len_max: usize,
@@ -127,7 +126,7 @@ pub(super) fn raise(
     if new_len > bytes.len() && new_len > len_max {
         return Ok(Update::MustBeDense);
     }
-    bytes.replace(at..at + opcode.size(), spelling.bytes());
+    bytes.splice(at..at + opcode.size(), spelling.bytes().iter().copied());
     merge_neighbours(bytes, before);
     Ok(Update::Changed)
 }
@@ -165,7 +164,7 @@ fn find(opcodes: &[u8], index: usize) -> Result<Place, Corrupted> {
 }
 
 /// Joins VAL opcodes of one value that stand side by side, from offset `at` on.
-fn merge_neighbours(bytes: &mut impl Buffer, mut at: usize) {
+fn merge_neighbours(bytes: &mut Vec<u8>, mut at: usize) {
     for _ in 0..MERGE_STEPS {
         let Some(left) = Opcode::parse(bytes.get(at..).unwrap_or(&[])) else { return };
         if left.kind == Kind::Val
@@ -174,7 +173,7 @@ fn merge_neighbours(bytes: &mut impl Buffer, mut at: usize) {
             && left.len + right.len <= VALUE_RUN_MAX
         {
             bytes[at + 1] = val(left.value, left.len + right.len);
-            bytes.replace(at..at + 1, &[]);
+            bytes.remove(at);
             continue;
         }
         at += left.size();

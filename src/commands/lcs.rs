@@ -1,0 +1,97 @@
+//! LCS: what two strings have in common. The comparison itself is in [`lcs`].
+
+use super::args::integer;
+use super::sources::Sources;
+use super::{Command, Cx, Error, Flags, Group, KeySpec};
+use crate::resp::{Args, Reply};
+use crate::types::lcs::{self, LcsError, Match};
+
+/// The row of this file.
+pub static COMMANDS: &[Command] = &[Command::new("lcs", -3, Group::String, lcs)
+    .flags(Flags::READ)
+    .acl(&["string"])
+    .keys(&[KeySpec::range(1, 1, 1, &["RO", "ACCESS"])])
+    .doc(
+        "7.0.0",
+        "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+        "Finds the longest common subsequence of two strings.",
+    )
+    .cost("O(N*M), N and M being the lengths of the strings")];
+
+const NOT_STRINGS: Error = Error::new("ERR The specified keys must contain string values");
+const LEN_AND_IDX: Error =
+    Error::new("ERR If you want both the length and indexes, please just use IDX.");
+
+impl From<LcsError> for Error {
+    fn from(error: LcsError) -> Self {
+        Error::new(error.text())
+    }
+}
+
+#[derive(Default)]
+struct Options {
+    len: bool,
+    idx: bool,
+    len_min: usize,
+    with_len: bool,
+}
+
+fn options(args: Args<'_>) -> Result<Options, Error> {
+    let mut options = Options::default();
+    let mut at = 3;
+    while at < args.len() {
+        if args.is(at, "idx") {
+            options.idx = true;
+        } else if args.is(at, "len") {
+            options.len = true;
+        } else if args.is(at, "withmatchlen") {
+            options.with_len = true;
+        } else if args.is(at, "minmatchlen") && at + 1 < args.len() {
+            at += 1;
+            // A negative bound is none.
+            options.len_min = usize::try_from(integer(args.get(at))?).unwrap_or(0);
+        } else {
+            return Err(Error::Syntax);
+        }
+        at += 1;
+    }
+    if options.len && options.idx { Err(LEN_AND_IDX) } else { Ok(options) }
+}
+
+fn lcs(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let keys = [cx.key(args, 1), cx.key(args, 2)];
+    let sources = Sources::read(&mut cx.db, &keys).map_err(|_| NOT_STRINGS)?;
+    let options = options(args)?;
+    let mut texts = sources.texts().map(Option::unwrap_or_default);
+    let (a, b) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+    lcs::check_size(&a, &b, cx.local.config.proto_max_bulk_len)?;
+    if options.len {
+        cx.reply.count(lcs::length(&a, &b));
+    } else if options.idx {
+        let (len, matches) = lcs::matches(&a, &b, options.len_min);
+        write_matches(cx.reply, &matches, options.with_len);
+        cx.reply.bulk(b"len");
+        cx.reply.count(len);
+    } else {
+        cx.reply.bulk(&lcs::subsequence(&a, &b));
+    }
+    Ok(())
+}
+
+/// The first of the two pairs of the reply. Positions are those of first and last byte.
+fn write_matches(reply: &mut Reply, matches: &[Match], with_len: bool) {
+    reply.map(2);
+    reply.bulk(b"matches");
+    reply.array(matches.len());
+    for found in matches {
+        reply.array(if with_len { 3 } else { 2 });
+        for start in [found.a, found.b] {
+            reply.array(2);
+            reply.count(start);
+            reply.count(start + found.len - 1);
+        }
+        if with_len {
+            reply.count(found.len);
+        }
+    }
+}
