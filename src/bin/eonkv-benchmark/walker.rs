@@ -18,6 +18,8 @@ const NUMBER_MAX: usize = 24;
 /// Sees a reply's parts pass by. A reply is one or more `line`s, each bulk's followed by `body`s.
 /// Push messages, which answer nothing, are not shown.
 pub trait Observer {
+    /// It looks at nothing, so equal replies may be counted without showing each.
+    const BLIND: bool = false;
     /// A header line without its CRLF: the type byte and the rest (cut after 512 bytes).
     #[inline]
     fn line(&mut self, _line: &[u8]) {}
@@ -30,7 +32,9 @@ pub trait Observer {
 }
 
 /// Observes nothing.
-impl Observer for () {}
+impl Observer for () {
+    const BLIND: bool = true;
+}
 
 /// Why a stream cannot be walked on.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,16 +76,47 @@ impl Walker {
     /// After an error the walker must not be used again.
     pub fn feed<O: Observer>(&mut self, bytes: &[u8], observer: &mut O) -> Result<usize, Stop> {
         let (mut rest, mut replies) = (bytes, 0);
+        while !rest.is_empty() {
+            let fresh = self.is_between();
+            let (mut after, ended) = self.walk_one(rest, observer)?;
+            replies += ended;
+            if O::BLIND && fresh && self.is_between() {
+                // From the same state the same bytes lead the same way: a batch of equal replies
+                // costs one walk and one comparison.
+                let unit = rest.len() - after.len();
+                let again = repeats(rest, unit);
+                replies += again * ended;
+                after = &after[again * unit..];
+            }
+            rest = after;
+        }
+        Ok(replies)
+    }
+
+    /// No reply has begun.
+    fn is_between(&self) -> bool {
+        self.open == 0 && self.held.is_empty() && matches!(self.state, State::Line)
+    }
+
+    /// Walks to the end of a reply or of the bytes. Returns what is left of them, and how many
+    /// replies ended: 0 or 1.
+    #[inline]
+    fn walk_one<'b, O: Observer>(
+        &mut self,
+        bytes: &'b [u8],
+        observer: &mut O,
+    ) -> Result<(&'b [u8], usize), Stop> {
+        let (mut rest, mut ended) = (bytes, 0);
         while let Some(&first) = rest.first() {
             match self.state {
                 State::Line => {
                     let Some(end) = memchr(b'\n', rest) else {
                         self.hold(rest)?;
-                        break;
+                        return Ok((&[], 0));
                     };
                     let (line, after) = rest.split_at(end + 1);
                     rest = after;
-                    replies += if self.held.is_empty() {
+                    ended = if self.held.is_empty() {
                         self.header(line, observer)?
                     } else {
                         self.hold(line)?;
@@ -105,12 +140,15 @@ impl Walker {
                     rest = &rest[1..];
                     self.state = if newline { State::Line } else { State::Tail(true) };
                     if newline {
-                        replies += self.element_ended(observer)?;
+                        ended = self.element_ended(observer)?;
                     }
                 }
             }
+            if self.is_between() {
+                break;
+            }
         }
-        Ok(replies)
+        Ok((rest, ended))
     }
 
     /// Keeps the beginning of a line; of a long text line the first bytes and the last two, which
@@ -247,6 +285,20 @@ fn length(digits: &[u8], line: &[u8]) -> Result<Option<u64>, Stop> {
             digit.is_ascii_digit()
         });
     if valid { Ok(Some(number)) } else { Err(Stop::Malformed(malformed("not a length", line))) }
+}
+
+/// How often the first `unit` bytes (at least 1) come again right after themselves.
+#[inline]
+fn repeats(bytes: &[u8], unit: usize) -> usize {
+    let after = &bytes[unit..];
+    let most = after.len() / unit;
+    let span = most * unit;
+    // Bytes that equal themselves shifted by a unit consist of that unit.
+    if after[..span] == bytes[..span] {
+        return most;
+    }
+    let first = &bytes[..unit];
+    after.chunks_exact(unit).take_while(|chunk| *chunk == first).count()
 }
 
 fn lossy(text: &[u8]) -> String {

@@ -64,6 +64,25 @@ fn every_cut_in_two_and_every_byte_alone_give_the_same() {
 }
 
 #[test]
+fn repeated_replies_are_counted_like_single_ones() {
+    for (bytes, replies) in REPLIES {
+        for tail in [&b""[..], b"+OK\r\n", b"$3\r\nab", b":"] {
+            let stream = [bytes.repeat(20), tail.to_vec()].concat();
+            let expected = replies * 20 + usize::from(tail == b"+OK\r\n");
+            for cut in (0..stream.len()).step_by(7) {
+                let mut walker = Walker::default();
+                let first = walker.feed(&stream[..cut], &mut ()).unwrap();
+                let second = walker.feed(&stream[cut..], &mut ()).unwrap();
+                assert_eq!(first + second, expected, "{} cut {cut}", bytes.escape_ascii());
+            }
+        }
+    }
+    assert_eq!(repeats(b"abababax", 2), 2);
+    assert_eq!(repeats(b"ababab", 2), 2);
+    assert_eq!(repeats(b"ab", 2), 0);
+}
+
+#[test]
 fn the_contents_pass_by_the_observer() {
     let (_, diary) = walk(&[b"*2\r\n$3\r\nabc\r\n:7\r\n+OK\r\n"]).unwrap();
     assert_eq!(diary.0.escape_ascii().to_string(), r"\n*2 \n$3 abc\n:7 .\n+OK .");
@@ -139,6 +158,8 @@ proptest::proptest! {
         let cut = cut.min(bytes.len());
         let whole = walk(&[&bytes]);
         let parts = walk(&[&bytes[..cut], &bytes[cut..]]);
+        let counted = Walker::default().feed(&bytes, &mut ());
+        proptest::prop_assert_eq!(counted.ok(), whole.as_ref().ok().map(|(count, _)| *count));
         match (whole, parts) {
             (Err(Stop::Malformed(_)), Err(Stop::Malformed(_))) => {}
             (whole, parts) => proptest::prop_assert_eq!(whole, parts),
