@@ -37,5 +37,8 @@ pub mod session;
 /// The command table, handlers, and the way a request runs.
 pub mod commands;
 
+/// Sockets and the loop that turns around them.
+pub mod net;
+
 /// Wiring: the log, and what else a process needs around its workers.
 pub mod server;

@@ -5,11 +5,14 @@
 //! keys through `cx.db`, encodes exactly one reply into `cx.reply` (or returns an error), and does
 //! not know about sockets, threads, the log or the slow log.
 
+pub mod admin;
 pub mod args;
 pub mod bitmap;
 pub mod categories;
+pub mod client;
 pub mod command;
 pub mod config;
+pub mod connection;
 pub mod error;
 pub mod help;
 pub mod hyperloglog;
@@ -17,7 +20,10 @@ pub mod info;
 pub mod keys;
 pub mod keys_of;
 pub mod lcs;
+pub mod monitor;
 pub mod page;
+pub mod room;
+pub mod run;
 pub mod sources;
 pub mod string;
 pub mod syntax;
@@ -25,8 +31,9 @@ pub mod table;
 
 use crate::config::Config;
 use crate::config::live::Live;
-use crate::db::{Access, Key, Keyspace};
+use crate::db::{Access, Candidates, Key, Keyspace};
 use crate::metrics::{Metrics, Process};
+use crate::resp::reply::Mark;
 use crate::resp::{Args, Reply};
 use crate::session::control::Control;
 use crate::session::pause::Conditions;
@@ -39,13 +46,17 @@ pub use table::{Command, Flags, Group, KeySpec, Row, table};
 /// The groups of the table, each sorted by name.
 #[rustfmt::skip] // one a line, so that branches do not collide
 pub static GROUPS: &[&[Command]] = &[
+    admin::ADMIN,
     bitmap::COMMANDS,
+    client::CLIENT,
     command::COMMANDS,
     config::COMMANDS,
+    connection::CONNECTION,
     hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
     lcs::COMMANDS,
+    monitor::MONITOR,
     string::COMMANDS,
 ];
 
@@ -81,6 +92,8 @@ pub struct Local {
     pub config: Arc<Config>,
     /// This worker's number, which is also that of its cells in [`Metrics`].
     pub worker: usize,
+    /// Keys that may go next when memory is short.
+    pub candidates: Candidates,
 }
 
 /// What a handler works with.
@@ -114,23 +127,35 @@ impl Cx<'_> {
     }
 }
 
-/// Runs one request: checks, handler, statistics. Always encodes exactly one reply, unless the
-/// command has none by nature.
+/// Runs one request: arity, handler, errors counted. Always encodes exactly one reply, unless the
+/// command has none by nature. What else must hold before a client's command runs is settled in
+/// [`run`]; scripts and EXEC come here directly.
+#[inline]
 pub fn call(cx: &mut Cx<'_>, args: Args<'_>) {
-    if !cx.row.command.takes(args.len()) {
-        return arity_error(cx);
-    }
-    let mark = cx.reply.mark();
-    if let Err(error) = (cx.row.command.run)(cx, args) {
-        cx.reply.cut(mark);
-        match error {
-            Error::Arity => arity_error(cx),
-            other => cx.reply.error(other.text()),
+    let errors = cx.reply.errors();
+    if cx.row.command.takes(args.len()) {
+        let mark = cx.reply.mark();
+        if let Err(error) = (cx.row.command.run)(cx, args) {
+            fail(cx, mark, error);
         }
+    } else {
+        cx.reply.error(run::arity(cx.row).text());
+    }
+    if cx.reply.errors() != errors {
+        count_error(cx);
     }
 }
 
-fn arity_error(cx: &mut Cx<'_>) {
-    let name = cx.row.full_name();
-    cx.reply.error(format!("ERR wrong number of arguments for '{name}' command"));
+#[cold]
+fn fail(cx: &mut Cx<'_>, mark: Mark, error: Error) {
+    let error = if error == Error::Arity { run::arity(cx.row) } else { error };
+    cx.reply.cut(mark);
+    cx.reply.error(error.text());
+}
+
+#[cold]
+fn count_error(cx: &Cx<'_>) {
+    let stats = run::worker(cx);
+    stats.failed(cx.row.id);
+    stats.error(cx.reply.last_error().unwrap_or_default());
 }

@@ -2,7 +2,7 @@
 //!
 //! One worker stores, anybody sums. A bucket costs eight bytes; a row that never runs has none.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 const SUB_BITS: u32 = 5;
 const SUBS: usize = 1 << SUB_BITS;

@@ -21,7 +21,7 @@ pub use process::Process;
 pub use slowlog::SlowLog;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Different codes of errors that are counted one by one; a flood of invented ones ends there.
 const ERROR_CODES_MAX: usize = 128;

@@ -209,7 +209,12 @@ impl Parser {
         blobs + big + self.spans.capacity() * size_of::<Span>()
     }
 
-    /// Number and bytes of the begun request's arguments, for CLIENT LIST.
+    /// Bytes received of a big argument, when one is being received.
+    pub fn received(&self) -> Option<usize> {
+        self.big.as_ref().map(|big| big.filled)
+    }
+
+    /// Number of arguments that the begun request has so far.
     pub fn begun(&self) -> usize {
         self.spans.len()
     }

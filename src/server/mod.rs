@@ -1,5 +1,13 @@
-//! Wiring: what a process needs around its workers.
+//! Wiring: one process from its arguments to its exit code.
+//!
+//! The main thread starts the workers, then accepts connections, hears signals and orders, and keeps
+//! time for the statistics. It touches no request.
 
+mod accept;
 pub mod background;
+mod boot;
 pub mod logging;
 pub mod start;
+mod stop;
+
+pub use boot::main;

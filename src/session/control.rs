@@ -2,7 +2,7 @@
 
 use crossbeam_queue::SegQueue;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, Ordering};
 
 /// How to shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

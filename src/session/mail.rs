@@ -6,7 +6,7 @@
 use super::registry::Client;
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::sync::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 /// A message to the worker that owns the client in it.
@@ -99,7 +99,7 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU32;
+    use crate::sync::AtomicU32;
 
     #[test]
     fn only_sleepers_are_woken_and_only_once() {

@@ -85,6 +85,10 @@ pub struct Session {
     pub after: After,
     /// Where a command that runs in slices left off ([`After::Retry`]).
     pub resume: Option<Box<dyn std::any::Any + Send>>,
+    /// Where in the reply buffer the reply of the command begins that set `after`.
+    pub reply_from: usize,
+    /// Whether CLIENT UNBLOCK may end what that command waits for.
+    pub unblockable: bool,
 }
 
 impl Session {
@@ -98,6 +102,8 @@ impl Session {
             reply_mode: ReplyMode::On,
             after: After::Continue,
             resume: None,
+            reply_from: 0,
+            unblockable: false,
         }
     }
 

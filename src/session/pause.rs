@@ -3,7 +3,7 @@
 //! The word is read once per command and hardly ever written, so its line stays shared.
 
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// What CLIENT PAUSE holds back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

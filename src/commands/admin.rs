@@ -1,0 +1,78 @@
+//! Commands of the administrator that belong to no larger family.
+
+use super::table::Group;
+use super::{Args, Command, Cx, Error, Flags, help};
+use crate::session::After;
+use crate::session::control::{Order, Shutdown};
+
+const LOADING: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
+
+static ACL: &[Command] = &[
+    help::row(Group::Server, "6.0.0"),
+    Command::new("whoami", 2, Group::Server, whoami).flags(LOADING).doc(
+        "6.0.0",
+        "",
+        "Replies with the user of this connection.",
+    ),
+];
+
+static MODULE: &[Command] = &[
+    help::row(Group::Server, "5.0.0"),
+    Command::new("list", 2, Group::Server, modules).flags(Flags::ADMIN.and(Flags::NOSCRIPT)).doc(
+        "4.0.0",
+        "",
+        "Lists loaded modules: there are none, as commands are built in.",
+    ),
+];
+
+/// The rows.
+pub static ADMIN: &[Command] = &[
+    Command::container("acl", Group::Server, ACL).doc("6.0.0", "", "Users and their rights."),
+    Command::container("module", Group::Server, MODULE).doc("4.0.0", "", "Modules."),
+    Command::new("shutdown", -1, Group::Server, shutdown)
+        .flags(
+            LOADING.and(Flags::ADMIN).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY),
+        )
+        .doc(
+            "1.0.0",
+            "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+            "Saves as configured, and ends the server.",
+        ),
+];
+
+fn whoami(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
+    cx.reply.bulk(cx.session.client.user().as_bytes());
+    Ok(())
+}
+
+fn modules(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
+    cx.reply.array(0);
+    Ok(())
+}
+
+fn shutdown(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let mut how = Shutdown::default();
+    let mut abort = false;
+    for i in 1..args.len() {
+        match args.get(i).to_ascii_lowercase().as_slice() {
+            b"save" => how.save = true,
+            b"nosave" => how.nosave = true,
+            b"now" => how.now = true,
+            b"force" => how.force = true,
+            b"abort" => abort = true,
+            _ => return Err(Error::Syntax),
+        }
+    }
+    if abort && how != Shutdown::default() || how.save && how.nosave {
+        return Err(Error::Syntax);
+    }
+    if abort {
+        // A shutdown under way has already stopped the reading of requests; one that could still
+        // be called off would be waiting for replicas.
+        return Err(Error::new("ERR No shutdown in progress."));
+    }
+    tracing::warn!("User requested shutdown...");
+    cx.shared.control.order(Order::Shutdown(how));
+    cx.session.after = After::Park(u64::MAX); // the connection ends with the server
+    Ok(())
+}

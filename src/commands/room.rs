@@ -1,0 +1,63 @@
+//! Making room for a command when memory has passed `maxmemory`.
+
+use super::Cx;
+use crate::config::{Config, EvictionPolicy};
+use crate::db::{Evict, Order};
+use crate::mem;
+use std::time::{Duration, Instant};
+
+/// Removes keys until memory is below `maxmemory` again, or for as long as one command may take
+/// (the next one goes on). False if memory is over the limit and no key may go.
+pub fn make(cx: &mut Cx<'_>) -> bool {
+    let limit = cx.local.config.maxmemory;
+    if limit == 0 || mem::used() as u64 <= limit {
+        return true;
+    }
+    let Some(how) = order(&cx.local.config) else { return false };
+    let began = Instant::now();
+    let patience = patience(cx.local.config.maxmemory_eviction_tenacity);
+    while mem::used() as u64 > limit {
+        if !cx.local.candidates.evict_one(&mut cx.db, how) {
+            return false;
+        }
+        if began.elapsed() >= patience {
+            return true;
+        }
+    }
+    true
+}
+
+/// Which keys may go; none under `noeviction`.
+fn order(config: &Config) -> Option<Evict> {
+    let policy = config.maxmemory_policy;
+    let order = match policy {
+        EvictionPolicy::Noeviction => return None,
+        EvictionPolicy::AllkeysRandom | EvictionPolicy::VolatileRandom => Order::Random,
+        EvictionPolicy::VolatileTtl => Order::Soonest,
+        _ => Order::Stalest,
+    };
+    let samples = config.maxmemory_samples as usize;
+    Some(Evict { volatile_only: policy.volatile_only(), order, samples })
+}
+
+/// `maxmemory-eviction-tenacity` as time: 50 µs a step up to 10, then 15 % more each, 100 = for ever.
+fn patience(tenacity: u32) -> Duration {
+    match tenacity {
+        0..=10 => Duration::from_micros(u64::from(tenacity) * 50),
+        11..=99 => Duration::from_micros((500.0 * 1.15_f64.powi(tenacity as i32 - 10)) as u64),
+        _ => Duration::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenacity_is_time() {
+        assert_eq!(patience(0), Duration::ZERO);
+        assert_eq!(patience(10), Duration::from_micros(500));
+        assert!(patience(99) > Duration::from_secs(100));
+        assert_eq!(patience(100), Duration::MAX);
+    }
+}

@@ -1,0 +1,424 @@
+//! Running a batch: what stands between the parser and [`call`].
+//!
+//! Three passes over at most 64 requests. The first finds rows, the second asks for the memory that
+//! the keys will need, the third runs the requests in order. What must hold before a command may
+//! run is written down once, in [`admit`], in the order in which Redis' clients see it refused:
+//! unknown command, arity, authentication, pause, memory.
+//!
+//! Time costs two clock readings per group, not per command: a group is a row of commands that are
+//! fast by declaration and small; they share their time evenly. Whatever is not fast, has large
+//! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow.
+
+use super::{Args, Cx, Error, Flags, Local, Row, Shared, call, config, room, table};
+use crate::db::{Access, Key};
+use crate::mem;
+use crate::metrics::{SlowLog, Stat, Worker, slowlog::SlowEntry};
+use crate::resp::request::{Batch, MAX_REQUESTS};
+use crate::resp::Reply;
+use crate::session::pause::{Conditions, PauseKind};
+use crate::session::{After, Gates, ReplyMode, Session};
+use bytes::Bytes;
+use crate::sync::Ordering;
+use std::time::Instant;
+
+/// Requests of at least this many bytes are timed by themselves.
+const LARGE_REQUEST: u32 = 4 * 1024;
+
+/// From this many requests on, asking for entries ahead pays.
+const PREFETCH_FROM: usize = 4;
+
+/// What a batch runs with.
+pub struct Turn<'a> {
+    /// The server.
+    pub shared: &'a Shared,
+    /// The worker.
+    pub local: &'a mut Local,
+    /// The keyspace.
+    pub db: Access<'a>,
+    /// Where replies go.
+    pub reply: &'a mut Reply,
+    /// The client.
+    pub session: &'a mut Session,
+}
+
+/// Runs the requests of `batch` from number `from` on, in order. Returns how many are done: fewer
+/// than there are when `session.after` says so.
+pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> usize {
+    let end = batch.reqs.len().min(from + MAX_REQUESTS);
+    let Turn { shared, local, db, reply, session } = turn;
+    let mut plans = [Plan::default(); MAX_REQUESTS];
+    for (plan, i) in plans.iter_mut().zip(from..end) {
+        *plan = Plan::of(batch.args(i, input), &db);
+    }
+    if end - from >= PREFETCH_FROM {
+        plans.iter().filter(|plan| plan.keyed).for_each(|plan| db.prefetch_entry(plan.hash));
+    }
+    let short = is_short(local, end - from);
+    let row = &table().rows[0];
+    let mut cx = Cx { db, reply, session, shared, local, row, hash: 0 };
+    let stats = cx.shared.metrics.worker(cx.local.worker);
+    let mut group = Group::start(stats, cx.local.config.latency_tracking);
+    let mut done = from;
+    for (plan, i) in plans.iter().zip(from..end) {
+        let args = batch.args(i, input);
+        let begin = if i == 0 { 0 } else { batch.reqs[i - 1].end_offset };
+        let small = batch.reqs[i].end_offset.saturating_sub(begin) < LARGE_REQUEST;
+        let gates = cx.session.gates & !Gates::PASSIVE | cx.shared.conditions.bits() | short;
+        match plan.row {
+            Some(row) if gates == 0 && small && is_quick(row, args) => {
+                (cx.row, cx.hash) = (row, plan.hash);
+                call(&mut cx, args);
+                group.add(row);
+            }
+            row => {
+                if let Some(last) = i.checked_sub(1) {
+                    group.finish(batch.args(last, input), &cx);
+                }
+                one(&mut cx, row, args, &mut group);
+            }
+        }
+        if cx.session.after != After::Continue {
+            let again = matches!(cx.session.after, After::Retry | After::Paused);
+            done = i + usize::from(!again);
+            break;
+        }
+        done = i + 1;
+    }
+    if let Some(last) = done.checked_sub(1) {
+        group.finish(batch.args(last, input), &cx);
+    }
+    publish(&cx);
+    done
+}
+
+/// What the first pass finds out about a request.
+#[derive(Clone, Copy, Default)]
+struct Plan {
+    row: Option<&'static Row>,
+    hash: u64,
+    /// `hash` is that of a key.
+    keyed: bool,
+}
+
+impl Plan {
+    #[inline(always)]
+    fn of(args: Args<'_>, db: &Access<'_>) -> Self {
+        let row = table().find(args.get(0));
+        let first_key = row.map_or(0, |row| usize::from(row.first_key));
+        if first_key == 0 || first_key >= args.len() {
+            return Self { row, hash: 0, keyed: false };
+        }
+        let hash = Key::new(args.get(first_key)).hash;
+        db.prefetch(hash);
+        Self { row, hash, keyed: true }
+    }
+}
+
+/// Whether `requests` small commands might pass `maxmemory`: then each is looked at. Not 0 if so.
+fn is_short(local: &Local, requests: usize) -> u32 {
+    let limit = local.config.maxmemory;
+    let ahead = LARGE_REQUEST as usize * requests;
+    u32::from(limit > 0 && (mem::used() + ahead) as u64 > limit)
+}
+
+/// Whether a command may run with nothing but an arity check, timed with its neighbours.
+#[inline(always)]
+fn is_quick(row: &Row, args: Args<'_>) -> bool {
+    row.command.flags.has(Flags::FAST)
+        && row.command.subcommands.is_empty()
+        && row.command.takes(args.len())
+}
+
+/// Tells other threads what this client did.
+fn publish(cx: &Cx<'_>) {
+    let view = &cx.session.client.view;
+    view.row.store(u32::from(cx.row.id), Ordering::Relaxed);
+    view.db.store(u32::from(cx.session.db), Ordering::Relaxed);
+    view.resp.store(if cx.session.resp3 { 3 } else { 2 }, Ordering::Relaxed);
+}
+
+/// A command by itself: all gates, its own time, CLIENT REPLY, MONITOR.
+#[cold]
+fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut Group<'_>) {
+    let mark = cx.reply.mark();
+    if cx.session.reply_mode == ReplyMode::SkipNext {
+        cx.session.reply_mode = ReplyMode::Skip;
+    }
+    let waits = match admit(cx, row, args) {
+        Ok(()) => {
+            let key = usize::from(cx.row.first_key);
+            cx.hash = if key == 0 { 0 } else { args.opt(key).map_or(0, |key| Key::new(key).hash) };
+            cx.session.reply_from = cx.reply.bytes.len();
+            cx.session.unblockable = cx.row.command.flags.has(Flags::BLOCKING);
+            publish(cx);
+            monitor(cx, args);
+            group.restart();
+            call(cx, args);
+            group.alone(args, cx);
+            false
+        }
+        Err(Refusal::Wait) => true,
+        Err(Refusal::Say(error)) => {
+            refuse(cx, row, &error);
+            false
+        }
+    };
+    match cx.session.reply_mode {
+        ReplyMode::On => {}
+        ReplyMode::Off | ReplyMode::SkipNext => cx.reply.cut(mark),
+        ReplyMode::Skip if waits => cx.session.reply_mode = ReplyMode::SkipNext,
+        ReplyMode::Skip => {
+            cx.reply.cut(mark);
+            cx.session.reply_mode = ReplyMode::On;
+            cx.session.gate(Gates::REPLY, false);
+        }
+    }
+}
+
+/// Why a command does not run now.
+enum Refusal {
+    /// It must wait; `session.after` says for what.
+    Wait,
+    /// It is refused with this error.
+    Say(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Say(error)
+    }
+}
+
+/// All that must hold before a command may run, in the order in which refusals show. Sets `cx.row`.
+fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(), Refusal> {
+    let row = resolve(cx, row, args)?;
+    cx.row = row;
+    if !row.command.takes(args.len()) {
+        return Err(arity(row).into());
+    }
+    if cx.session.has(Gates::AUTH) && !row.command.flags.has(Flags::NO_AUTH) {
+        worker(cx).add(Stat::AuthDenied, 1);
+        return Err(Error::new("NOAUTH Authentication required.").into());
+    }
+    if !room::make(cx) && row.command.flags.has(Flags::DENYOOM) {
+        return Err(Error::OutOfMemory.into());
+    }
+    if is_paused(cx, row) {
+        cx.session.after = After::Paused;
+        return Err(Refusal::Wait);
+    }
+    Ok(())
+}
+
+/// Whether CLIENT PAUSE holds this command back.
+fn is_paused(cx: &Cx<'_>, row: &Row) -> bool {
+    match cx.shared.conditions.paused(cx.db.now) {
+        None => false,
+        Some((PauseKind::All, _)) => true,
+        Some((PauseKind::Write, _)) => {
+            row.command.flags.any(Flags::WRITE.and(Flags::MAY_REPLICATE))
+        }
+    }
+}
+
+/// The row that runs: of a container the subcommand's.
+fn resolve(
+    cx: &mut Cx<'_>,
+    row: Option<&'static Row>,
+    args: Args<'_>,
+) -> Result<&'static Row, Error> {
+    let Some(row) = row else {
+        let name = args.get(0);
+        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+            tracing::warn!(
+                "Possible SECURITY ATTACK detected: a client speaks HTTP (POST or Host:), as \
+                 browsers do when they are made to attack local servers. Connection from {} closed.",
+                cx.session.client.origin.peer
+            );
+            cx.session.after = After::Close;
+        }
+        return Err(unknown(args));
+    };
+    if row.command.subcommands.is_empty() || args.len() < 2 {
+        return Ok(row);
+    }
+    table().subcommand(row, args.get(1)).ok_or_else(|| {
+        let mut text = b"ERR unknown subcommand '".to_vec();
+        text.extend_from_slice(clip(args.get(1), 128));
+        text.extend_from_slice(b"'. Try ");
+        text.extend_from_slice(row.command.name.to_ascii_uppercase().as_bytes());
+        text.extend_from_slice(b" HELP.");
+        Error::Bytes(text)
+    })
+}
+
+/// The error of a wrong number of arguments.
+pub fn arity(row: &Row) -> Error {
+    format!("ERR wrong number of arguments for '{}' command", row.full_name()).into()
+}
+
+/// The error of an unknown command, with the beginning of its arguments.
+fn unknown(args: Args<'_>) -> Error {
+    let mut shown: Vec<u8> = Vec::new();
+    for arg in args.iter().skip(1) {
+        if shown.len() >= 128 {
+            break;
+        }
+        let room = 128 - shown.len();
+        shown.push(b'\'');
+        shown.extend_from_slice(clip(arg, room));
+        shown.extend_from_slice(b"' ");
+    }
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(clip(args.get(0), 128));
+    text.extend_from_slice(b"', with args beginning with: ");
+    text.extend_from_slice(&shown);
+    Error::Bytes(text)
+}
+
+/// At most `max` bytes of `text`, and none from a NUL on.
+fn clip(text: &[u8], max: usize) -> &[u8] {
+    let text = &text[..text.len().min(max)];
+    memchr::memchr(0, text).map_or(text, |nul| &text[..nul])
+}
+
+#[cold]
+fn refuse(cx: &mut Cx<'_>, row: Option<&Row>, error: &Error) {
+    cx.reply.error(error.text());
+    let stats = worker(cx);
+    stats.error(&error.text());
+    if row.is_some() {
+        stats.rejected(cx.row.id);
+    }
+}
+
+/// The present worker's cells.
+pub fn worker<'a>(cx: &Cx<'a>) -> &'a Worker {
+    cx.shared.metrics.worker(cx.local.worker)
+}
+
+/// Shows the command to clients that MONITOR. Commands with the flag SKIP_MONITOR run others and
+/// show themselves, before those.
+fn monitor(cx: &Cx<'_>, args: Args<'_>) {
+    let hidden = cx.row.command.flags.any(Flags::ADMIN.and(Flags::SKIP_MONITOR));
+    if cx.shared.conditions.bits() & Conditions::MONITORED != 0 && !hidden {
+        show(cx, args);
+    }
+}
+
+/// Shows `args` to clients that MONITOR, secrets left out.
+pub fn show(cx: &Cx<'_>, args: Args<'_>) {
+    let client = &cx.session.client;
+    let peer = if client.origin.unix {
+        format!("unix:{}", client.origin.local)
+    } else {
+        client.origin.peer.clone()
+    };
+    let line = super::monitor::line(cx.session.db, &peer, secrets_out(cx.row, args));
+    cx.shared.clients.show_monitors(Bytes::from(line));
+}
+
+/// Arguments with those that must not be shown replaced.
+fn secrets_out<'a>(
+    row: &'static Row,
+    args: Args<'a>,
+) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
+    let secrets: Vec<usize> = match row.command.name {
+        "auth" => (1..args.len()).collect(),
+        "hello" => {
+            let auth = (2..args.len()).find(|i| args.is(*i, "AUTH"));
+            auth.map_or_else(Vec::new, |at| vec![at + 1, at + 2])
+        }
+        "set" if row.parent.is_some() => config::secrets(args).collect(),
+        _ => Vec::new(),
+    };
+    args.iter().enumerate().map(move |(i, arg)| {
+        if secrets.contains(&i) { b"(redacted)".as_slice() } else { arg }
+    })
+}
+
+/// Commands that share their time.
+struct Group<'a> {
+    stats: &'a Worker,
+    spread: bool,
+    since: Instant,
+    /// Rows in the order they ran, equal neighbours counted.
+    runs: [(u16, u16); MAX_REQUESTS],
+    len: usize,
+    commands: u64,
+}
+
+impl<'a> Group<'a> {
+    fn start(stats: &'a Worker, spread: bool) -> Self {
+        let runs = [(0, 0); MAX_REQUESTS];
+        Self { stats, spread, since: Instant::now(), runs, len: 0, commands: 0 }
+    }
+
+    /// One more command ran. There are never more than `runs` has room for.
+    #[inline(always)]
+    fn add(&mut self, row: &'static Row) {
+        self.commands += 1;
+        if let Some((id, n)) = self.runs.get_mut(self.len.wrapping_sub(1))
+            && *id == row.id
+        {
+            *n += 1;
+        } else if let Some(run) = self.runs.get_mut(self.len) {
+            *run = (row.id, 1);
+            self.len += 1;
+        }
+    }
+
+    fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Shares out the time since the group began, and begins the next.
+    fn finish(&mut self, last: Args<'_>, cx: &Cx<'_>) {
+        if self.commands == 0 {
+            return;
+        }
+        let now = Instant::now();
+        let nanos = u64::try_from((now - self.since).as_nanos()).unwrap_or(u64::MAX);
+        self.since = now;
+        let each = nanos / self.commands;
+        for &(id, n) in &self.runs[..self.len] {
+            self.stats.ran(id, u64::from(n), each * u64::from(n), self.spread);
+        }
+        self.stats.add(Stat::Commands, self.commands);
+        if self.commands == 1 {
+            slow(cx, last, nanos / 1_000);
+        }
+        (self.len, self.commands) = (0, 0);
+    }
+
+    /// The command `cx.row` ran alone since [`Group::restart`].
+    fn alone(&mut self, args: Args<'_>, cx: &Cx<'_>) {
+        (self.runs[0], self.len, self.commands) = ((cx.row.id, 1), 1, 1);
+        self.finish(args, cx);
+    }
+}
+
+/// Notes a command that took `micros`, if that is long by the configuration.
+fn slow(cx: &Cx<'_>, args: Args<'_>, micros: u64) {
+    let config = &cx.local.config;
+    let flags = cx.row.command.flags;
+    if u64::try_from(config.slowlog_log_slower_than).is_ok_and(|limit| micros >= limit)
+        && !flags.has(Flags::SKIP_SLOWLOG)
+    {
+        let client = &cx.session.client;
+        let entry = SlowEntry {
+            id: 0,
+            at: cx.db.now / 1_000,
+            micros,
+            args: SlowLog::cut(secrets_out(cx.row, args)),
+            peer: client.origin.peer.clone(),
+            name: client.name(),
+        };
+        cx.shared.metrics.slowlog.add(entry, config.slowlog_max_len);
+    }
+    let threshold = u64::try_from(config.latency_monitor_threshold).unwrap_or(0);
+    if threshold > 0 && micros / 1_000 >= threshold {
+        let event = if flags.has(Flags::FAST) { "fast-command" } else { "command" };
+        cx.shared.metrics.latency.add(event, cx.db.now / 1_000, micros / 1_000);
+    }
+}

@@ -1,0 +1,155 @@
+//! One connection, as its worker sees it.
+
+use super::output::Output;
+use super::socket::Socket;
+use crate::config::{Config, OutputLimit};
+use crate::resp::request::{Batch, Limits, Parser};
+use crate::session::registry::Class;
+use crate::session::{Client, Gates, Session};
+use bytes::Bytes;
+use std::sync::Arc;
+use crate::sync::Ordering::Relaxed;
+
+/// A client that takes no replies is not read any more from here on, if no limit of the
+/// configuration closes it earlier. Generous, as many libraries send a whole pipeline before they
+/// read the first reply of it.
+pub const STALL_AT: usize = 256 << 20;
+/// What a connection takes besides its buffers: itself, its client's record, the kernel's share not
+/// counted.
+const BASE: usize = size_of::<Conn>() + size_of::<Client>() + 256;
+
+/// Requests that could not all run at once, with the input they point into.
+#[derive(Debug)]
+pub struct Parked {
+    /// Serve the client again at this time (Unix milliseconds).
+    pub until: u64,
+    /// Why it waits.
+    pub why: Why,
+    /// The requests, and how many of them are done.
+    pub batch: Batch,
+    /// See `batch`.
+    pub done: usize,
+    /// What the spans of `batch` point into.
+    pub input: Vec<u8>,
+    /// The reply of the command that waits.
+    pub withheld: Vec<u8>,
+}
+
+/// See [`Parked`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its command has replied, later. True if CLIENT UNBLOCK may end that.
+    Reply(bool),
+    /// Its command must run again.
+    Again,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// The stream.
+    pub socket: Socket,
+    /// State of the protocol.
+    pub session: Session,
+    /// State of the request that has begun.
+    pub parser: Parser,
+    /// Bytes of that request; without one no buffer (N1).
+    pub input: Vec<u8>,
+    /// Replies not sent yet.
+    pub output: Output,
+    /// Requests that wait.
+    pub parked: Option<Box<Parked>>,
+    /// When `output` passed the soft limit, Unix milliseconds.
+    pub soft_since: Option<i64>,
+    /// To be closed once `output` is empty.
+    pub closing: bool,
+    /// There may be more to read (N2).
+    pub readable: bool,
+    /// The other end has said its last.
+    pub hung_up: bool,
+    /// In the worker's `ready` list.
+    pub queued: bool,
+}
+
+impl Conn {
+    /// A connection that has said nothing yet.
+    pub fn new(socket: Socket, client: Arc<Client>, must_authenticate: bool) -> Self {
+        Self {
+            socket,
+            session: Session::new(client, must_authenticate),
+            parser: Parser::default(),
+            input: Vec::new(),
+            output: Output::default(),
+            parked: None,
+            soft_since: None,
+            closing: false,
+            readable: false,
+            hung_up: false,
+            queued: false,
+        }
+    }
+
+    /// What the parser may accept.
+    pub fn limits(&self, config: &Config) -> Limits {
+        let authenticated = !self.session.has(Gates::AUTH);
+        let limits = Limits { max_bulk: config.proto_max_bulk_len, ..Limits::default() };
+        // One request at a time before AUTH: it may lift the limits for the next.
+        let requests = if authenticated { limits.requests } else { 1 };
+        Limits { authenticated, requests, ..limits }
+    }
+
+    /// Whether reading must wait: for a park to end, or for replies to be taken.
+    pub fn is_held(&self) -> bool {
+        self.parked.is_some() || self.closing || self.output.len() > STALL_AT
+    }
+
+    /// Bytes of requests that have not run.
+    pub fn pending_input(&self) -> usize {
+        let parked = self.parked.as_ref().map_or(0, |parked| parked.input.len());
+        parked + self.parser.received().unwrap_or(self.input.len())
+    }
+
+    /// Bytes that this connection takes.
+    pub fn memory(&self) -> usize {
+        let parked = self.parked.as_ref().map_or(0, |p| {
+            p.input.capacity() + p.batch.blobs.iter().map(Bytes::len).sum::<usize>()
+        });
+        BASE + self.input.capacity() + self.parser.held() + self.output.len() + parked
+    }
+
+    /// Shows other threads how full the buffers are.
+    pub fn publish(&self) {
+        let view = &self.session.client.view;
+        view.query.store(self.pending_input(), Relaxed);
+        view.query_free.store(self.input.capacity() - self.input.len(), Relaxed);
+        view.args_memory.store(self.parser.begun() * 8, Relaxed);
+        view.output_pieces.store(self.output.pieces(), Relaxed);
+        view.output_bytes.store(self.output.len(), Relaxed);
+    }
+
+    /// The output limit of this client's class.
+    pub fn output_limit(&self, config: &Config) -> OutputLimit {
+        let limits = &config.client_output_buffer_limit;
+        match self.session.client.class() {
+            Class::Normal => limits.normal,
+            Class::Replica => limits.replica,
+            Class::Pubsub => limits.pubsub,
+            Class::Primary => OutputLimit::default(),
+        }
+    }
+
+    /// Whether `bytes` of unsent replies are too many, now or for too long.
+    pub fn is_over_limit(&mut self, bytes: usize, config: &Config, now: i64) -> bool {
+        let limit = self.output_limit(config);
+        let bytes = bytes as u64;
+        if limit.hard > 0 && bytes > limit.hard {
+            return true;
+        }
+        if limit.soft == 0 || bytes <= limit.soft {
+            self.soft_since = None;
+            return false;
+        }
+        let since = *self.soft_since.get_or_insert(now);
+        (now - since) / 1_000 > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
+    }
+}

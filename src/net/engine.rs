@@ -1,0 +1,141 @@
+//! What a worker's connections share while its turn lasts: the keyspace's pin, the reply buffer, the
+//! batch, the configuration.
+
+use crate::commands::run::{Turn, run_batch};
+use crate::commands::{Local, Shared};
+use crate::config::Config;
+use crate::config::live::Cached;
+use crate::db::{self, Access, Policy};
+use crate::metrics::Worker as Stats;
+use crate::resp::Reply;
+use crate::resp::request::Batch;
+use crate::session::pause::Conditions;
+use crate::session::{Gates, Session};
+use crate::sync::{Pin, pin};
+use std::sync::Arc;
+
+/// Room that a reply buffer keeps between batches.
+const REPLY_KEPT: usize = 1 << 20;
+/// Slow log thresholds below this many microseconds want every command timed by itself.
+const COARSE_MICROS: i64 = 1_000;
+
+/// See the module.
+pub struct Engine {
+    /// The server.
+    pub shared: Arc<Shared>,
+    /// For commands.
+    pub local: Local,
+    /// Replies of the batch at hand.
+    pub reply: Reply,
+    /// Requests of the batch at hand.
+    pub batch: Batch,
+    config: Cached,
+    policy: Policy,
+    seat: db::Local,
+    pin: Option<Pin>,
+}
+
+impl Engine {
+    /// For worker `number`, in its own thread.
+    pub fn new(shared: Arc<Shared>, number: usize) -> Self {
+        let config = Cached::new(&shared.config);
+        let seat = shared.keyspace.sit();
+        let local = Local {
+            config: Arc::clone(config.config()),
+            worker: number,
+            candidates: db::Candidates::default(),
+        };
+        Self {
+            policy: policy(&local.config),
+            local,
+            reply: Reply::with_capacity(64 * 1024),
+            batch: Batch::default(),
+            config,
+            seat,
+            pin: None,
+            shared,
+        }
+    }
+
+    /// The configuration as of this turn.
+    pub fn config(&self) -> &Config {
+        &self.local.config
+    }
+
+    /// This worker's cells.
+    pub fn stats(&self) -> &Stats {
+        self.shared.metrics.worker(self.local.worker)
+    }
+
+    /// The present, Unix milliseconds.
+    pub fn now(&self) -> i64 {
+        self.shared.keyspace.clock.now()
+    }
+
+    /// Takes a newer configuration if there is one; says whether there was.
+    pub fn refresh(&mut self) -> bool {
+        let newer = self.config.refresh(&self.shared.config);
+        if newer {
+            self.local.config = Arc::clone(self.config.config());
+            self.policy = policy(&self.local.config);
+            set_precise(&self.shared.conditions, &self.local.config);
+        }
+        newer
+    }
+
+    /// A turn begins: from here on the keyspace may be used.
+    pub fn begin(&mut self) {
+        self.shared.keyspace.gate.enter(self.seat.seat);
+        self.shared.keyspace.clock.tick();
+        self.pin = Some(pin());
+    }
+
+    /// The turn ends: garbage is handed over, nothing is pinned while the worker sleeps.
+    pub fn end(&mut self) {
+        if let Some(pin) = self.pin.take() {
+            self.seat.idle(&pin);
+        }
+        self.shared.keyspace.gate.leave(self.seat.seat);
+        if self.reply.bytes.capacity() > REPLY_KEPT {
+            self.reply.bytes.shrink_to(REPLY_KEPT);
+        }
+    }
+
+    /// Runs requests of `batch` from number `from` on; see [`run_batch`].
+    pub fn run(&mut self, session: &mut Session, batch: &Batch, input: &[u8], from: usize) -> usize {
+        self.refresh();
+        self.shared.keyspace.gate.pass(self.seat.seat);
+        let now = self.shared.keyspace.clock.tick();
+        let pin = self.pin.get_or_insert_with(pin);
+        pin.repin();
+        let mut db =
+            Access::new(&self.shared.keyspace, &mut self.seat, pin, usize::from(session.db));
+        db.policy = Policy { no_touch: session.has(Gates::NO_TOUCH), ..self.policy };
+        db.frozen = self.shared.conditions.paused(now).is_some();
+        self.reply.resp3 = session.resp3;
+        let (shared, local, reply) = (&*self.shared, &mut self.local, &mut self.reply);
+        run_batch(Turn { shared, local, db, reply, session }, batch, input, from)
+    }
+
+    /// After a panic: whatever it left half done of a batch is dropped.
+    pub fn reset(&mut self) {
+        self.reply = Reply::with_capacity(64 * 1024);
+        self.batch = Batch::default();
+    }
+}
+
+/// How accesses are recorded under the configured eviction policy.
+fn policy(config: &Config) -> Policy {
+    Policy {
+        lfu: config.maxmemory_policy.uses_lfu(),
+        log_factor: config.lfu_log_factor,
+        decay_minutes: config.lfu_decay_time,
+        no_touch: false,
+    }
+}
+
+/// Says whether every command must be timed by itself.
+pub fn set_precise(conditions: &Conditions, config: &Config) {
+    let slow = config.slowlog_log_slower_than;
+    conditions.set(Conditions::PRECISE, (0..COARSE_MICROS).contains(&slow));
+}

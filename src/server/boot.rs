@@ -1,0 +1,181 @@
+//! From the command line to a server that accepts connections.
+
+use super::accept::Acceptor;
+use super::background::Background;
+use super::logging::{self, Log, Options};
+use super::start;
+use crate::clock::Clock;
+use crate::commands::{Shared, config, table};
+use crate::config::live::Live;
+use crate::config::{Config, Startup};
+use crate::db::Keyspace;
+use crate::metrics::process::random_id;
+use crate::metrics::{Metrics, Process};
+use crate::net::listen::{self, Listener};
+use crate::net::{Handle, Worker};
+use crate::session::Registry;
+use crate::session::control::Control;
+use crate::session::pause::Conditions;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Threads beside the workers that take a seat in the keyspace: background work, and a few to come.
+const OTHER_SEATS: usize = 8;
+/// Descriptors that are no clients: listeners, polls, files.
+const OTHER_FILES: u64 = 64;
+
+/// Runs the server; returns when it has stopped.
+pub fn main() -> ExitCode {
+    let startup = match start::configuration() {
+        Ok(startup) => startup,
+        Err(code) => return ExitCode::from(u8::try_from(code).unwrap_or(1)),
+    };
+    match serve(startup) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(startup: Startup) -> Result<(), String> {
+    let config = &startup.config;
+    std::env::set_current_dir(&config.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    let log = logging::start(&Options::of(config))
+        .map_err(|error| format!("Can't open the log file '{}': {error}", config.logfile))?;
+    start::greet(&startup);
+    tracing::info!("Running mode=standalone, port={}.", config.port);
+    tracing::info!("Server initialized");
+    let result = run(startup.config, startup.file, &log);
+    if let Err(text) = &result {
+        tracing::warn!("{text}");
+    }
+    log.flush();
+    result
+}
+
+fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Result<(), String> {
+    raise_file_limit(&mut config);
+    let (tcp, unix) = open(&config)?;
+    write_pid(&config);
+    let shared = share(config, file);
+    let (watcher, own_log) = (Arc::downgrade(&shared), log.clone());
+    shared.config.watch(move |old, new| {
+        if old.loglevel != new.loglevel {
+            own_log.set_level(new.loglevel);
+        }
+        if let Some(shared) = watcher.upgrade() {
+            applied(&shared, new);
+        }
+    });
+    applied(&shared, &shared.config.get());
+    if let Err(error) = config::score_out_of_memory(&shared.config.get(), false) {
+        tracing::warn!("Unable to write oom_score_adj: {error}");
+    }
+    let failed = |error: io::Error| format!("Cannot start: {error}");
+    let (workers, threads) = spawn(&shared).map_err(failed)?;
+    let background = Background::start(Arc::clone(&shared)).map_err(failed)?;
+    let mut acceptor = Acceptor::new(Arc::clone(&shared), workers, tcp, unix).map_err(failed)?;
+    tracing::info!("Ready to accept connections");
+    acceptor.run();
+    drop(background);
+    acceptor.stop(threads);
+    Ok(())
+}
+
+/// What follows from a configuration at once, in whatever thread changed it.
+fn applied(shared: &Shared, config: &Config) {
+    crate::net::set_precise(&shared.conditions, config);
+    if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory) {
+        shared.clients.enforce(limit);
+    }
+}
+
+fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared> {
+    let workers = config.io_threads.max(1) as usize;
+    let clock = Arc::new(Clock::new());
+    let started_ms = clock.now();
+    let databases = (config.databases as usize).clamp(1, 256);
+    Arc::new(Shared {
+        keyspace: Arc::new(Keyspace::new(databases, workers + OTHER_SEATS, clock)),
+        clients: Registry::new(workers),
+        conditions: Conditions::default(),
+        metrics: Metrics::new(workers + 1, table().rows.len()),
+        control: Control::default(),
+        started_ms,
+        run_id: random_id(),
+        process: Process::new(),
+        config_file,
+        config: Live::new(config),
+    })
+}
+
+type Spawned = (Vec<Arc<Handle>>, Vec<JoinHandle<()>>);
+
+fn spawn(shared: &Arc<Shared>) -> io::Result<Spawned> {
+    let (mut handles, mut threads) = (Vec::new(), Vec::new());
+    for number in 0..shared.clients.workers() {
+        let (shared, handle) = (Arc::clone(shared), Arc::new(Handle::default()));
+        handles.push(Arc::clone(&handle));
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        threads.push(thread.spawn(move || match Worker::new(shared, handle, number) {
+            Ok(worker) => worker.run(),
+            Err(error) => tracing::error!("Worker {number} cannot start: {error}"),
+        })?);
+    }
+    Ok((handles, threads))
+}
+
+fn open(config: &Config) -> Result<(Vec<Listener>, Option<Listener>), String> {
+    let busy = |_| format!("Failed listening on port {} (tcp), aborting.", config.port);
+    let tcp = listen::tcp(&config.bind, config.port, config.tcp_backlog).map_err(busy)?;
+    let mut unix = None;
+    if !config.unixsocket.is_empty() {
+        let opened = listen::unix(Path::new(&config.unixsocket), config.unixsocketperm);
+        unix = Some(opened.map_err(|error| {
+            format!("Failed opening Unix socket {}: {error}, aborting.", config.unixsocket)
+        })?);
+    }
+    if tcp.is_empty() && unix.is_none() {
+        return Err("Configured to not listen anywhere, exiting.".into());
+    }
+    Ok((tcp, unix))
+}
+
+fn write_pid(config: &Config) {
+    if config.pidfile.is_empty() {
+        return;
+    }
+    if let Err(error) = std::fs::write(&config.pidfile, format!("{}\n", std::process::id())) {
+        tracing::warn!("Cannot write the pid file {}: {error}", config.pidfile);
+    }
+}
+
+/// Allows as many descriptors as `maxclients` needs, or `maxclients` as many as are allowed.
+fn raise_file_limit(config: &mut Config) {
+    let wanted = u64::from(config.maxclients) + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let most = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = Rlimit { current: Some(most), maximum: limit.maximum };
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => most,
+        Err(_) => limit.current.unwrap_or(most),
+    };
+    if allowed < wanted {
+        let clients = u32::try_from(allowed.saturating_sub(OTHER_FILES)).unwrap_or(u32::MAX).max(1);
+        tracing::warn!(
+            "maxclients is {clients} instead of {}: the system allows {allowed} open files.",
+            config.maxclients
+        );
+        config.maxclients = clients;
+    }
+}

@@ -1,0 +1,72 @@
+//! The orderly end: by a signal, or by SHUTDOWN.
+
+use crate::commands::Shared;
+use crate::config::{Config, ShutdownOn};
+use crate::session::control::Shutdown;
+use crate::session::mail::Mail;
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io;
+use std::path::Path;
+use std::thread::JoinHandle;
+
+/// The signals that the server hears.
+pub struct Signals {
+    inner: signal_hook_mio::v1_0::Signals,
+}
+
+impl Signals {
+    /// Watches the signals under `token`. SIGHUP is heard and ignored: closing a terminal is no
+    /// reason to lose data.
+    pub fn register(registry: &Registry, token: Token) -> io::Result<Self> {
+        let mut inner = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        inner.register(registry, token, Interest::READABLE)?;
+        Ok(Self { inner })
+    }
+
+    /// How to stop, if a signal that came asks for it.
+    pub fn shutdown(&mut self, config: &Config) -> Option<Shutdown> {
+        let mut how = None;
+        for signal in self.inner.pending() {
+            let (name, on) = match signal {
+                SIGTERM => ("SIGTERM", config.shutdown_on_sigterm),
+                SIGINT => ("SIGINT", config.shutdown_on_sigint),
+                _ => continue,
+            };
+            tracing::warn!("Received {name} scheduling shutdown...");
+            let ShutdownOn { save, nosave, now, force } = on;
+            how = Some(Shutdown { save, nosave, now, force });
+        }
+        how
+    }
+}
+
+/// Has the workers send what they owe, waits for them, and removes what the process left outside.
+pub fn stop(shared: &Shared, threads: Vec<JoinHandle<()>>) {
+    shared.control.stop();
+    shared.clients.tell_all(|| Mail::Stop);
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("A worker ended by a panic");
+        }
+    }
+    let config = shared.config.get();
+    if !config.pidfile.is_empty() {
+        tracing::info!("Removing the pid file.");
+        remove(Path::new(&config.pidfile));
+    }
+    if !config.unixsocket.is_empty() {
+        tracing::info!("Removing the unix socket file.");
+        remove(Path::new(&config.unixsocket));
+    }
+    tracing::warn!("Redis is now ready to exit, bye bye...");
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!("Cannot remove {}: {error}", path.display());
+    }
+}
