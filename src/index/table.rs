@@ -277,7 +277,10 @@ impl<R: Record> Table<R> {
         for slot in bucket.slots() {
             let word = slot.load(Ordering::Relaxed);
             if word >> 48 == hash >> 48 && word != 0 {
-                return prefetch((word & POINTER) as *const u8);
+                let record = (word & POINTER) as *const u8;
+                prefetch(record);
+                // Blocks are not aligned to lines: what follows the key is usually in the next.
+                return prefetch(record.wrapping_add(64));
             }
         }
     }
@@ -290,7 +293,7 @@ impl<R: Record> Table<R> {
                 let word = slot.load(Ordering::Acquire); // O1
                 if word >> 48 == hash >> 48 && word != 0 {
                     let place: Place<'t, R> = Place { slot, word, _record: PhantomData };
-                    if place.record().key() == key {
+                    if same(place.record().key(), key) {
                         return Some(place);
                     }
                 }
@@ -432,6 +435,32 @@ pub(super) fn put(mut bucket: &Bucket, word: u64) -> &AtomicU64 {
             }
         }
     }
+}
+
+/// Whether two keys are equal, without a call for the usual lengths: eight bytes at a time, the
+/// last eight overlapping (`==` calls `memcmp`, a seventh of a GET).
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let n = a.len();
+    if n != b.len() {
+        return false;
+    }
+    if !(8..=64).contains(&n) {
+        return a == b;
+    }
+    let word = |bytes: &[u8], at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[at..at + 8]);
+        u64::from_le_bytes(word)
+    };
+    let mut at = 0;
+    while at + 8 < n {
+        if word(a, at) != word(b, at) {
+            return false;
+        }
+        at += 8;
+    }
+    word(a, n - 8) == word(b, n - 8)
 }
 
 /// Asks the processor to bring a line; never faults.

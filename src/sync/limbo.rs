@@ -13,8 +13,8 @@
 
 use super::{AtomicUsize, Ordering, Pin};
 
-/// Blocks in a bag at most.
-const BAG_ITEMS: usize = 1024;
+/// Blocks in a bag at most: few, so that freed blocks are still in the cache when they are reused.
+const BAG_ITEMS: usize = 256;
 /// Bytes in a bag at most, but for one block.
 const BAG_BYTES: usize = 512 * 1024;
 /// Handed-over bytes beyond which writers wait.
