@@ -16,23 +16,20 @@ static ACL: &[Command] = &[
     ),
 ];
 
-static MODULE: &[Command] = &[
-    help::row(Group::Server, "5.0.0"),
-    Command::new("list", 2, Group::Server, modules).flags(Flags::ADMIN.and(Flags::NOSCRIPT)).doc(
-        "4.0.0",
-        "",
-        "Lists loaded modules: there are none, as commands are built in.",
-    ),
-];
+static MODULE: &[Command] =
+    &[
+        help::row(Group::Server, "5.0.0"),
+        Command::new("list", 2, Group::Server, modules)
+            .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
+            .doc("4.0.0", "", "Lists loaded modules: there are none, as commands are built in."),
+    ];
 
 /// The rows.
 pub static ADMIN: &[Command] = &[
     Command::container("acl", Group::Server, ACL).doc("6.0.0", "", "Users and their rights."),
     Command::container("module", Group::Server, MODULE).doc("4.0.0", "", "Modules."),
     Command::new("shutdown", -1, Group::Server, shutdown)
-        .flags(
-            LOADING.and(Flags::ADMIN).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY),
-        )
+        .flags(LOADING.and(Flags::ADMIN).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY))
         .doc(
             "1.0.0",
             "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",

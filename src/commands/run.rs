@@ -13,12 +13,12 @@ use super::{Args, Cx, Error, Flags, Local, Row, Shared, call, config, room, tabl
 use crate::db::{Access, Key};
 use crate::mem;
 use crate::metrics::{SlowLog, Stat, Worker, slowlog::SlowEntry};
-use crate::resp::request::{Batch, MAX_REQUESTS};
 use crate::resp::Reply;
+use crate::resp::request::{Batch, MAX_REQUESTS};
 use crate::session::pause::{Conditions, PauseKind};
 use crate::session::{After, Gates, ReplyMode, Session};
-use bytes::Bytes;
 use crate::sync::Ordering;
+use bytes::Bytes;
 use std::time::Instant;
 
 /// Requests of at least this many bytes are timed by themselves.
@@ -124,9 +124,7 @@ fn is_short(local: &Local, requests: usize) -> u32 {
 /// Whether a command may run with nothing but an arity check, timed with its neighbours.
 #[inline(always)]
 fn is_quick(row: &Row, args: Args<'_>) -> bool {
-    row.command.flags.has(Flags::FAST)
-        && row.command.subcommands.is_empty()
-        && row.command.takes(args.len())
+    row.quick && row.command.takes(args.len())
 }
 
 /// Tells other threads what this client did.
@@ -332,9 +330,11 @@ fn secrets_out<'a>(
         "set" if row.parent.is_some() => config::secrets(args).collect(),
         _ => Vec::new(),
     };
-    args.iter().enumerate().map(move |(i, arg)| {
-        if secrets.contains(&i) { b"(redacted)".as_slice() } else { arg }
-    })
+    args.iter().enumerate().map(
+        move |(i, arg)| {
+            if secrets.contains(&i) { b"(redacted)".as_slice() } else { arg }
+        },
+    )
 }
 
 /// Commands that share their time.

@@ -7,7 +7,7 @@ use crate::resp::{Args, Reply};
 use crate::types::extended;
 
 const READ: Flags = Flags::READ.and(Flags::FAST);
-const WRITE: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const WRITE: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::QUICK);
 const FAST_WRITE: Flags = WRITE.and(Flags::FAST);
 const RO: &[KeySpec] = &[KeySpec::one(1, &["RO", "ACCESS"])];
 const RW: &[KeySpec] = &[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])];

@@ -13,6 +13,7 @@ pub mod latency;
 pub mod process;
 pub mod slowlog;
 
+use crate::sync::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 pub use histogram::{Histogram, Totals};
 pub use latency::LatencyMonitor;
@@ -21,7 +22,6 @@ pub use process::Process;
 pub use slowlog::SlowLog;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use crate::sync::{AtomicU64, Ordering};
 
 /// Different codes of errors that are counted one by one; a flood of invented ones ends there.
 const ERROR_CODES_MAX: usize = 128;

@@ -6,9 +6,9 @@ use crate::config::{Config, OutputLimit};
 use crate::resp::request::{Batch, Limits, Parser};
 use crate::session::registry::Class;
 use crate::session::{Client, Gates, Session};
+use crate::sync::Ordering::Relaxed;
 use bytes::Bytes;
 use std::sync::Arc;
-use crate::sync::Ordering::Relaxed;
 
 /// A client that takes no replies is not read any more from here on, if no limit of the
 /// configuration closes it earlier. Generous, as many libraries send a whole pipeline before they

@@ -102,7 +102,13 @@ impl Engine {
     }
 
     /// Runs requests of `batch` from number `from` on; see [`run_batch`].
-    pub fn run(&mut self, session: &mut Session, batch: &Batch, input: &[u8], from: usize) -> usize {
+    pub fn run(
+        &mut self,
+        session: &mut Session,
+        batch: &Batch,
+        input: &[u8],
+        from: usize,
+    ) -> usize {
         self.refresh();
         self.shared.keyspace.gate.pass(self.seat.seat);
         let now = self.shared.keyspace.clock.tick();

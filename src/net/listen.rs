@@ -109,7 +109,9 @@ pub fn tcp(bind: &[String], port: u16, backlog: u32) -> io::Result<Vec<Listener>
             Ok(listener) => listeners.push(listener),
             Err(error) if optional && is_absent(&error) => {}
             Err(error) => {
-                tracing::warn!("Could not create server TCP listening socket {text}:{port}: {error}");
+                tracing::warn!(
+                    "Could not create server TCP listening socket {text}:{port}: {error}"
+                );
                 return Err(error);
             }
         }

@@ -16,6 +16,7 @@ use crate::resp::request::{Batch, Status};
 use crate::session::mail::{Mail, Unblock};
 use crate::session::pause::Conditions;
 use crate::session::{After, Client, Flag};
+use crate::sync::Ordering;
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
 use mio::{Events, Poll, Token, Waker};
@@ -25,7 +26,6 @@ use std::mem::take;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use crate::sync::Ordering;
 use std::time::{Duration, Instant};
 
 const WAKE: Token = Token(usize::MAX);
@@ -331,7 +331,11 @@ impl Worker {
         let result = catch_unwind(AssertUnwindSafe(|| work(self, conn)));
         if result.is_err() {
             let client = &conn.session.client;
-            tracing::error!("A command panicked; closing client {} of {}", client.id, client.origin.peer);
+            tracing::error!(
+                "A command panicked; closing client {} of {}",
+                client.id,
+                client.origin.peer
+            );
             self.engine.reset();
         }
         result.ok()

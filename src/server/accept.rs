@@ -25,7 +25,8 @@ const ACCEPTS: usize = 1_000;
 const TICK: Duration = Duration::from_millis(100);
 
 const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
-const PROTECTED: &[u8] = b"-DENIED This server runs in protected mode: no password is set, so only \
+const PROTECTED: &[u8] =
+    b"-DENIED This server runs in protected mode: no password is set, so only \
 clients of its own machine are served. Set one with 'requirepass', or allow others by 'CONFIG SET \
 protected-mode no' from the machine itself.\r\n";
 

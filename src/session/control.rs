@@ -1,8 +1,8 @@
 //! Orders to the main thread: what a command asks of the server as a whole.
 
+use crate::sync::{AtomicBool, Ordering};
 use crossbeam_queue::SegQueue;
 use std::sync::OnceLock;
-use crate::sync::{AtomicBool, Ordering};
 
 /// How to shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

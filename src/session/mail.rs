@@ -4,9 +4,9 @@
 //!   sleeper announces itself and then looks; the sender puts and then looks whether to wake.
 
 use super::registry::Client;
+use crate::sync::{AtomicBool, Ordering, fence};
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
-use crate::sync::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 /// A message to the worker that owns the client in it.

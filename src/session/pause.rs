@@ -2,8 +2,8 @@
 //!
 //! The word is read once per command and hardly ever written, so its line stays shared.
 
-use parking_lot::Mutex;
 use crate::sync::{AtomicU32, Ordering};
+use parking_lot::Mutex;
 
 /// What CLIENT PAUSE holds back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

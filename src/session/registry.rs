@@ -7,12 +7,10 @@
 //! - **C3** [`Registry::memory`] is the sum of `total_memory` of the clients in the registry.
 
 use super::mail::{Mail, Mailbox};
+use crate::sync::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use crate::sync::{
-    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-};
 
 /// The user of whoever gives no name.
 pub const DEFAULT_USER: &str = "default";

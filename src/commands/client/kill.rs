@@ -62,7 +62,8 @@ fn id(text: &[u8]) -> Result<u64, Error> {
 }
 
 fn age(text: &[u8]) -> Result<i64, Error> {
-    let age = super::integer(text).ok_or(Error::new("ERR maxage is not an integer or out of range"))?;
+    let age =
+        super::integer(text).ok_or(Error::new("ERR maxage is not an integer or out of range"))?;
     if age > 0 { Ok(age) } else { Err(Error::new("ERR maxage should be greater than 0")) }
 }
 

@@ -4,9 +4,9 @@ use super::super::table::table;
 use super::super::{Args, Cx, Error};
 use crate::session::Flag;
 use crate::session::registry::{Class, Client, View};
+use crate::sync::Ordering::Relaxed;
 use std::io::Write;
 use std::sync::Arc;
-use crate::sync::Ordering::Relaxed;
 
 pub(super) fn list(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let clients = match args.len() {
@@ -36,9 +36,8 @@ fn of_class(cx: &Cx<'_>, name: &[u8]) -> Result<Vec<Arc<Client>>, Error> {
 
 /// The class of that name, or the error.
 pub(super) fn class(name: &[u8]) -> Result<Class, Error> {
-    Class::parse(name).ok_or_else(|| {
-        Error::Bytes([b"ERR Unknown client type '".as_slice(), name, b"'"].concat())
-    })
+    Class::parse(name)
+        .ok_or_else(|| Error::Bytes([b"ERR Unknown client type '".as_slice(), name, b"'"].concat()))
 }
 
 fn by_id(cx: &Cx<'_>, args: Args<'_>) -> Result<Vec<Arc<Client>>, Error> {
