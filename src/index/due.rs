@@ -6,12 +6,15 @@
 //! due, so keys without a deadline cost nothing and keys whose time is far cost nearly nothing.
 //!
 //! - **D1** A group's mark is 0 (none) or no later than the deadline of any record in it: whoever
-//!   gives a record a deadline notes it after publishing the record; a split or merge takes over the
-//!   mark of the group it takes from; a sweep clears the mark *before* it reads the records and
-//!   notes what it leaves.
-//! - **D2** A sweep notes without a stripe, so a split may pass it: it notes, then looks where the
-//!   record belongs now, and notes again if that changed; the split counts the new bucket first and
-//!   takes the mark over then. A SeqCst fence in each parts the two steps, so one sees the other.
+//!   gives a record a deadline notes it after publishing the record, under its stripe; a split or
+//!   merge takes over the mark of the group it takes from; a sweep clears the mark *before* it reads
+//!   the records and then notes the earliest that it leaves.
+//! - **D2** Nothing is split or merged while a group is swept: a record that left the group between
+//!   the clearing of its mark and the reading of its bucket would be seen by nobody, and its new
+//!   group would have inherited nothing.
+//! - **D3** Noting and sweeping are the two halves of Dekker's protocol: publish / load mark against
+//!   clear mark / read records, each pair parted by a SeqCst fence. So a note that finds the mark
+//!   early enough already can be sure that no sweep has cleared it and passed the record by.
 //! - A mark may be too early: the sweep then finds nothing and notes the true one.
 
 use super::table::{CHUNK, GROUP, Record, Table};
@@ -33,26 +36,19 @@ impl<R: Record> Table<R> {
         Some(&self.chunk(at / CHUNK)?.due[at % CHUNK / GROUP])
     }
 
-    /// Notes that the record of `hash` is due at `time` (not 0). Call after publishing it.
+    /// Notes that the record of `hash` is due at `time` (not 0). Call after publishing it, under its
+    /// stripe: so its bucket stays where it is.
     #[inline]
     pub fn note_due(&self, hash: u64, time: u32) {
-        let mut at = Self::address(hash, self.buckets());
-        loop {
-            if let Some(mark) = self.mark(at) {
-                lower(mark, time);
-            }
-            fence(Ordering::SeqCst); // D2
-            let now = Self::address(hash, self.buckets());
-            if now == at {
-                return;
-            }
-            at = now;
+        fence(Ordering::SeqCst); // D3
+        if let Some(mark) = self.mark(Self::address(hash, self.buckets())) {
+            lower(mark, time);
         }
     }
 
-    /// The group of `to` may have got records of the group of `from`.
+    /// The group of `to` may have got records of the group of `from`. The caller holds the stripe of
+    /// both buckets, so every note of a record in them is done.
     pub(super) fn inherit_due(&self, from: u64, to: u64) {
-        fence(Ordering::SeqCst); // D2
         if let (Some(from), Some(to)) = (self.mark(from), self.mark(to)) {
             lower(to, from.load(Ordering::Acquire));
         }
@@ -78,15 +74,20 @@ impl<R: Record> Table<R> {
         if time == 0 || time > now {
             return false;
         }
+        let _still = self.still(); // D2
         mark.swap(0, Ordering::AcqRel); // D1: before the records are read
+        fence(Ordering::SeqCst); // D3
+        let mut earliest = 0;
         for bucket in first..(first + GROUP as u64).min(self.buckets()) {
             self.visit_bucket(bucket, pin, |hash, record| {
-                if let Some(due) = visit(hash, record) {
-                    // Noted by address: the record may have moved to another group meanwhile.
-                    self.note_due(hash, due);
+                if let Some(due) = visit(hash, record)
+                    && (earliest == 0 || due < earliest)
+                {
+                    earliest = due;
                 }
             });
         }
+        lower(mark, earliest);
         true
     }
 }

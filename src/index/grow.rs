@@ -13,7 +13,7 @@
 
 use super::table::{Bucket, CHUNK, Record, SLOTS, Table, prefetch, put};
 use crate::sync::limbo::Limbo;
-use crate::sync::{Ordering, Pin};
+use crate::sync::{AtomicBool, Backoff, Ordering, Pin};
 
 /// Records per bucket, times ten, beyond which the table grows: measured, 4.9 of 7 slots costs
 /// 15 bytes a key and chains 17 buckets in 100; fuller is slower, emptier hardly faster.
@@ -39,9 +39,7 @@ impl<R: Record> Table<R> {
 
     #[cold]
     fn resize_slow(&self, count: i64, limbo: &mut Limbo, pin: &Pin) -> usize {
-        if self.resizing.swap(true, Ordering::Acquire) {
-            return 0; // somebody is at it
-        }
+        let Some(_mine) = self.try_still() else { return 0 }; // somebody is at it
         let mut longest = 0;
         for _ in 0..STEPS {
             let n = self.buckets();
@@ -53,8 +51,25 @@ impl<R: Record> Table<R> {
                 break;
             }
         }
-        self.resizing.store(false, Ordering::Release);
         longest
+    }
+
+    /// The right to change the number of buckets, if nobody has it.
+    fn try_still(&self) -> Option<Still<'_>> {
+        let taken = self.resizing.swap(true, Ordering::Acquire);
+        if taken { None } else { Some(Still(&self.resizing)) }
+    }
+
+    /// Keeps the number of buckets as it is, for microseconds. The caller holds no stripe: whoever
+    /// has the right now may be waiting for one.
+    pub(super) fn still(&self) -> Still<'_> {
+        let mut backoff = Backoff::default();
+        loop {
+            if let Some(still) = self.try_still() {
+                return still;
+            }
+            backoff.wait();
+        }
     }
 
     /// Splits the next bucket (I5: the caller holds `resizing`). Returns the length of its chain.
@@ -106,6 +121,15 @@ impl<R: Record> Table<R> {
         if child_at as usize % CHUNK == 0 {
             self.drop_chunk(child_at as usize / CHUNK, limbo, pin);
         }
+    }
+}
+
+/// The right to change the number of buckets (I5), given back when dropped.
+pub(super) struct Still<'t>(&'t AtomicBool);
+
+impl Drop for Still<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
