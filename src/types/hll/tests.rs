@@ -1,3 +1,5 @@
+//! Against the definition, and against what Redis answered.
+
 use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
