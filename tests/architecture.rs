@@ -16,14 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "sync", "types"]),
     ("session", &["clock", "db", "resp", "sync"]),
-    (
-        "commands",
-        &["clock", "config", "db", "mem", "metrics", "resp", "session", "sync", "types"],
-    ),
-    (
-        "net",
-        &["clock", "commands", "config", "db", "mem", "metrics", "resp", "session", "sync"],
-    ),
+    ("commands", &["clock", "config", "db", "mem", "metrics", "resp", "session", "sync", "types"]),
+    ("net", &["clock", "commands", "config", "db", "mem", "metrics", "resp", "session", "sync"]),
     (
         "server",
         &[
@@ -71,7 +65,8 @@ fn sources(binaries: bool) -> Vec<(String, String)> {
     let mut files = Vec::new();
     walk(&root(), &mut files);
     files.sort();
-    let name = |path: &Path| path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+    let name =
+        |path: &Path| path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
     let named = files.iter().map(|path| (name(path), fs::read_to_string(path).unwrap()));
     named.filter(|(name, _)| binaries || !name.starts_with("bin/")).collect()
 }

@@ -75,7 +75,8 @@ fn write(field: &Field, me: u64, writers: u64) {
                 assert_eq!(hand.put(&permanent(mine), next, words, 0, &pin), Some(next - 1));
                 floor.store(next, Ordering::Release);
                 if key % 16 == 0 {
-                    let name = format!("due:{me}:{}", field.due_put.fetch_add(1, Ordering::Relaxed));
+                    let name =
+                        format!("due:{me}:{}", field.due_put.fetch_add(1, Ordering::Relaxed));
                     hand.put(name.as_bytes(), 1, 0, DUE, &pin);
                 }
             }

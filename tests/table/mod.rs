@@ -70,7 +70,14 @@ impl<'t> Hand<'t> {
     }
 
     /// Sets `key`; returns what it was before.
-    pub fn put(&mut self, key: &[u8], value: u64, words: usize, due: u32, pin: &Pin) -> Option<u64> {
+    pub fn put(
+        &mut self,
+        key: &[u8],
+        value: u64,
+        words: usize,
+        due: u32,
+        pin: &Pin,
+    ) -> Option<u64> {
         let hash = hash(key);
         let record = Rec::new(key, value, words, due);
         let stripe = self.table.stripe(hash);
