@@ -23,6 +23,17 @@ pub fn help(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a container says to a subcommand whose arguments make no sense.
+pub fn wrong(args: Args<'_>) -> Error {
+    let word = |i: usize| args.opt(i).unwrap_or_default();
+    let mut text = b"ERR unknown subcommand or wrong number of arguments for '".to_vec();
+    text.extend_from_slice(&word(1)[..word(1).len().min(128)]);
+    text.extend_from_slice(b"'. Try ");
+    text.extend_from_slice(&word(0).to_ascii_uppercase());
+    text.extend_from_slice(b" HELP.");
+    Error::Bytes(text)
+}
+
 /// Lines are cut here, as terminals are rarely narrower.
 const WIDTH: usize = 76;
 

@@ -13,21 +13,27 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod debug;
 pub mod error;
 pub mod help;
 pub mod hyperloglog;
 pub mod info;
 pub mod keys;
 pub mod keys_of;
+pub mod latency;
 pub mod lcs;
+pub mod lolwut;
+pub mod memory;
 pub mod monitor;
 pub mod page;
 pub mod room;
 pub mod run;
+pub mod slowlog;
 pub mod sources;
 pub mod string;
 pub mod syntax;
 pub mod table;
+pub mod time;
 
 use crate::config::Config;
 use crate::config::live::Live;
@@ -52,12 +58,18 @@ pub static GROUPS: &[&[Command]] = &[
     command::COMMANDS,
     config::COMMANDS,
     connection::CONNECTION,
+    debug::COMMANDS,
     hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
+    latency::COMMANDS,
     lcs::COMMANDS,
+    lolwut::COMMANDS,
+    memory::COMMANDS,
     monitor::MONITOR,
+    slowlog::COMMANDS,
     string::COMMANDS,
+    time::COMMANDS,
 ];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.
@@ -83,6 +95,8 @@ pub struct Shared {
     pub run_id: String,
     /// Memory at the start and at its peak, and other facts of the process.
     pub process: Process,
+    /// What DEBUG turns on and off.
+    pub switches: debug::Switches,
 }
 
 /// What one worker keeps for its commands; never shared.

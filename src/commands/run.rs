@@ -399,7 +399,7 @@ impl<'a> Group<'a> {
 }
 
 /// Notes a command that took `micros`, if that is long by the configuration.
-fn slow(cx: &Cx<'_>, args: Args<'_>, micros: u64) {
+pub fn slow(cx: &Cx<'_>, args: Args<'_>, micros: u64) {
     let config = &cx.local.config;
     let flags = cx.row.command.flags;
     if u64::try_from(config.slowlog_log_slower_than).is_ok_and(|limit| micros >= limit)

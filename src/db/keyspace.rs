@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::local::{Counters, Local};
 use crate::clock::Clock;
+use crate::index::scan::Census;
 use crate::index::{Root, Table};
 use crate::sync::gate::{Exclusive, Gate};
 use crate::sync::stripe::Stripes;
@@ -132,6 +133,11 @@ impl Keyspace {
     pub fn index_bytes(&self, db: usize, pin: &Pin) -> u64 {
         const BUCKET: u64 = 64;
         self.tables[db].get(pin).map_or(0, |table| table.buckets() * BUCKET)
+    }
+
+    /// How full the buckets of `db` are; none while it holds no key.
+    pub fn census(&self, db: usize, pin: &Pin) -> Option<Census> {
+        self.tables[db].get(pin).map(|table| table.census(pin))
     }
 
     /// Every thread's counters.

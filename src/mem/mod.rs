@@ -161,6 +161,41 @@ pub fn stats() -> Stats {
     Stats { allocated: used, active: used, resident: used, ..Stats::default() }
 }
 
+/// Gives pages without anything in them back to the system, now instead of little by little.
+#[cfg(feature = "jemalloc")]
+pub fn purge() {
+    use tikv_jemalloc_ctl::{arenas, raw};
+    for arena in 0..arenas::narenas::read().unwrap_or(0) {
+        for kind in ["dirty", "muzzy"] {
+            let name = format!("arena.{arena}.{kind}_decay_ms\0");
+            // An arena that was never used has no such parameter: nothing to give back either.
+            // SAFETY: the parameter is an `ssize_t`.
+            let Ok(usual) = (unsafe { raw::update::<isize>(name.as_bytes(), 0) }) else { continue };
+            // SAFETY: as above.
+            let _ = unsafe { raw::write::<isize>(name.as_bytes(), usual) };
+        }
+    }
+}
+
+/// Gives pages back to the system: the system's allocator cannot be asked to.
+#[cfg(not(feature = "jemalloc"))]
+pub fn purge() {}
+
+/// The allocator's own report.
+#[cfg(feature = "jemalloc")]
+pub fn report() -> Option<String> {
+    let mut text = Vec::new();
+    let options = tikv_jemalloc_ctl::stats_print::Options::default();
+    tikv_jemalloc_ctl::stats_print::stats_print(&mut text, options).ok()?;
+    String::from_utf8(text).ok()
+}
+
+/// The allocator's own report: the system's has none.
+#[cfg(not(feature = "jemalloc"))]
+pub fn report() -> Option<String> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,6 +54,10 @@ impl Drop for Background {
 
 fn turn(shared: &Shared, local: &mut Local, sweeper: &mut Sweeper) {
     let keyspace = &shared.keyspace;
+    shared.process.observe(crate::mem::used(), keyspace.clock.now());
+    if shared.switches.is_cron_paused() {
+        return;
+    }
     let effort = shared.config.get().active_expire_effort;
     let budget = BUDGET * effort.clamp(1, 10);
     let began = Instant::now();

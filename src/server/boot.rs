@@ -111,6 +111,7 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
         started_ms,
         run_id: random_id(),
         process: Process::new(),
+        switches: crate::commands::debug::Switches::default(),
         config_file,
         config: Live::new(config),
     })

@@ -200,7 +200,7 @@ pub fn key_summary(specs: &'static [KeySpec]) -> String {
 }
 
 /// The row of `get` or `config|get`.
-fn named<'t>(table: &'t Table, name: &[u8]) -> Option<&'t Row> {
+pub fn named<'t>(table: &'t Table, name: &[u8]) -> Option<&'t Row> {
     match name.iter().position(|&byte| byte == b'|') {
         None => table.find(name),
         Some(at) => table.subcommand(table.find(&name[..at])?, &name[at + 1..]),

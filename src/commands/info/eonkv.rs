@@ -7,7 +7,7 @@ use crate::sync::limbo;
 
 /// Section Eonkv.
 pub static FIELDS: &[Field] = &[
-    int("eonkv_workers", "Threads that serve clients.", |s| s.metrics().workers() as i64)
+    int("eonkv_workers", "Threads that serve clients.", |s| s.shared.clients.workers() as i64)
         .gauge("eonkv_workers"),
     int("eonkv_index_bytes", "Bytes of the indexes, without keys and values.", |s| {
         signed(s.index())

@@ -148,6 +148,7 @@ mod tests {
             started_ms,
             run_id: "0".repeat(40),
             process: Process::new(),
+            switches: crate::commands::debug::Switches::default(),
         }
     }
 

@@ -58,7 +58,7 @@ pub static FIELDS: &[Field] = &[
         path.map_or_else(String::new, |path| path.to_string_lossy().into_owned())
     }),
     int("io_threads_active", "Whether several threads serve clients.", |s| {
-        i64::from(s.metrics().workers() > 1)
+        i64::from(s.shared.clients.workers() > 1)
     })
     .gauge("redis_io_threads_active"),
     super::field::family("listener<N>", "Where the server listens.", |s, tell| {

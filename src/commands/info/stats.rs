@@ -109,11 +109,11 @@ pub static FIELDS: &[Field] = &[
     int("total_writes_processed", "Calls of write.", |s| s.stat(Stat::Writes))
         .counter("redis_total_writes_processed"),
     int("io_threaded_reads_processed", "Calls of read when several threads serve.", |s| {
-        if s.metrics().workers() > 1 { s.stat(Stat::Reads) } else { 0 }
+        if s.shared.clients.workers() > 1 { s.stat(Stat::Reads) } else { 0 }
     })
     .counter("redis_io_threaded_reads_processed"),
     int("io_threaded_writes_processed", "Calls of write when several threads serve.", |s| {
-        if s.metrics().workers() > 1 { s.stat(Stat::Writes) } else { 0 }
+        if s.shared.clients.workers() > 1 { s.stat(Stat::Writes) } else { 0 }
     })
     .counter("redis_io_threaded_writes_processed"),
     int("client_query_buffer_limit_disconnections", "Clients closed for their request.", |s| {
