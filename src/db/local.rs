@@ -1,8 +1,9 @@
 //! What one thread keeps of the keyspace for itself: its seat, its garbage, its counts.
 
-use crate::sync::limbo::Limbo;
-use crate::sync::{AtomicI64, AtomicU64, CachePadded, Ordering};
+use crate::sync::limbo::{self, Limbo};
+use crate::sync::{AtomicI64, AtomicU64, CachePadded, Ordering, Pin};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// One thread's share of the keyspace's statistics. The owner adds with a plain load and store;
 /// anybody may read. Sums over all threads are exact once writers pause, and never far off.
@@ -132,7 +133,14 @@ pub struct Local {
     /// Records added to each table and not yet passed on to it.
     pub(super) drift: Box<[i32]>,
     random: u64,
+    /// What [`Limbo::mark`] said when the last batch began.
+    retired: (u64, usize),
 }
+
+/// How long a batch waits for the collector when garbage stands at the first high water; doubled
+/// for each further one, up to `PATIENCE << MOST`: beyond half a gigabyte a batch per 64 ms.
+const PATIENCE: Duration = Duration::from_millis(1);
+const MOST: usize = 6;
 
 impl Local {
     pub(super) fn new(seat: usize, counters: Arc<Counters>) -> Self {
@@ -140,7 +148,8 @@ impl Local {
         let mut seed = [0; 8];
         let _ = getrandom::fill(&mut seed); // zeroes would only make sampling repeat itself
         let random = u64::from_le_bytes(seed) ^ (seat as u64) << 32 | 1;
-        Self { seat, counters, limbo: Limbo::default(), clock: 0, drift, random }
+        let (limbo, retired) = (Limbo::default(), (0, 0));
+        Self { seat, counters, limbo, clock: 0, drift, random, retired }
     }
 
     /// A random number, good enough to sample with (splitmix64).
@@ -154,10 +163,36 @@ impl Local {
     }
 
     /// Hands retired blocks to the collector: call before sleeping.
-    pub fn idle(&mut self, pin: &crate::sync::Pin) {
-        if self.limbo.bytes() > 0 || crate::sync::limbo::outstanding() > 0 {
+    pub fn idle(&mut self, pin: &Pin) {
+        if self.limbo.bytes() > 0 || limbo::outstanding() > 0 {
             self.limbo.hand_over(pin);
         }
+    }
+
+    /// Between two batches: lets the epoch pass, and waits a little if too much garbage is
+    /// outstanding and the last batch added to it. The caller holds no stripe and nothing borrowed.
+    #[inline]
+    pub fn between_batches(&mut self, pin: &mut Pin) {
+        pin.repin();
+        let retired = self.limbo.mark();
+        if retired != self.retired {
+            self.retired = retired;
+            if limbo::outstanding() > limbo::HIGH_WATER {
+                self.wait_for_reclaim(pin);
+            }
+        }
+    }
+
+    #[cold]
+    fn wait_for_reclaim(&mut self, pin: &mut Pin) {
+        self.limbo.hand_over(pin);
+        let excess = limbo::outstanding() / limbo::HIGH_WATER;
+        let end = Instant::now() + PATIENCE * (1 << excess.saturating_sub(1).min(MOST));
+        while limbo::outstanding() > limbo::HIGH_WATER && Instant::now() < end {
+            pin.unpinned(|| std::thread::sleep(Duration::from_micros(100)));
+            pin.flush();
+        }
+        self.retired = self.limbo.mark();
     }
 
     /// Bytes retired by this thread and not yet handed over.

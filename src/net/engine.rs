@@ -113,7 +113,7 @@ impl Engine {
         self.shared.keyspace.gate.pass(self.seat.seat);
         let now = self.shared.keyspace.clock.tick();
         let pin = self.pin.get_or_insert_with(pin);
-        pin.repin();
+        self.seat.between_batches(pin);
         let mut db =
             Access::new(&self.shared.keyspace, &mut self.seat, pin, usize::from(session.db));
         db.policy = Policy { no_touch: session.has(Gates::NO_TOUCH), ..self.policy };

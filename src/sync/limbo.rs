@@ -8,8 +8,9 @@
 //! - **B1** A block enters a bag after the store that took it out of reach; it is freed by the one
 //!   closure that owns the bag.
 //! - **B2** [`outstanding`] is the number of bytes handed over and not yet freed. Writers that see
-//!   it past [`HIGH_WATER`] wait (unpinned, holding no stripe) before their next batch, so even a
-//!   thread that stays pinned cannot make garbage grow without bound at full speed.
+//!   it past [`HIGH_WATER`] wait (unpinned, holding no stripe) before their next batch, twice as
+//!   long for each further [`HIGH_WATER`]: a thread that stays pinned slows them down, but garbage
+//!   cannot outgrow memory.
 
 use super::{AtomicUsize, Ordering, Pin};
 
@@ -53,6 +54,7 @@ impl Drop for Bag {
 /// The bag being filled by one thread.
 pub struct Limbo {
     bag: Bag,
+    handed: u64,
 }
 
 impl std::fmt::Debug for Limbo {
@@ -63,7 +65,7 @@ impl std::fmt::Debug for Limbo {
 
 impl Default for Limbo {
     fn default() -> Self {
-        Self { bag: Bag { items: Vec::with_capacity(BAG_ITEMS), bytes: 0 } }
+        Self { bag: Bag { items: Vec::with_capacity(BAG_ITEMS), bytes: 0 }, handed: 0 }
     }
 }
 
@@ -93,6 +95,11 @@ impl Limbo {
         self.bag.bytes
     }
 
+    /// Changes with every block retired: tells whether a batch retired any.
+    pub fn mark(&self) -> (u64, usize) {
+        (self.handed, self.bag.items.len())
+    }
+
     /// Hands the bag over, however full, and collects what is due. Call when a worker goes idle.
     #[cold]
     pub fn hand_over(&mut self, pin: &Pin) {
@@ -100,6 +107,7 @@ impl Limbo {
             let items = std::mem::replace(&mut self.bag.items, Vec::with_capacity(BAG_ITEMS));
             let bytes = std::mem::take(&mut self.bag.bytes);
             let bag = Bag { items, bytes };
+            self.handed += 1;
             OUTSTANDING.fetch_add(bytes, Ordering::Relaxed);
             // SAFETY: B1: the blocks were out of reach before they entered the bag.
             unsafe {

@@ -43,6 +43,12 @@ impl Pin {
         self.0.repin();
     }
 
+    /// Runs `work` unpinned: what it waits for may need the epoch to pass. As with
+    /// [`Pin::repin`], nothing borrowed through this pin can outlive the call.
+    pub fn unpinned<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.0.repin_after(work)
+    }
+
     /// Hands deferred work to the collector and runs what is due.
     pub fn flush(&self) {
         self.0.flush();
