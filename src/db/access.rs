@@ -158,7 +158,8 @@ impl<'a> Access<'a> {
     /// A reader met an expired key: removes it, so that sizes and memory say what replies say.
     #[cold]
     fn bury(&mut self, db: usize, key: Key<'_>) -> Option<&'a Entry> {
-        if !self.frozen {
+        // While other stripes are held this one must not be taken (W4); the background will remove it.
+        if !self.frozen && (self.held.is_none() || self.holds(key.hash)) {
             drop(self.write_in(db, key)); // taking the stripe removes it
         }
         None

@@ -72,14 +72,25 @@ impl<'a> Access<'a> {
             return f(self);
         }
         self.held = Some(Held::lock(&self.keyspace.stripes, keys, self.local.clock));
-        let value = f(self);
-        if let Some(held) = self.held.take() {
-            if held.changed {
-                self.local.clock = held.number;
-            }
-            held.release(&self.keyspace.stripes);
-        }
+        let held = Release(self);
+        let value = f(held.0);
+        drop(held);
         self.settle_drift();
         value
+    }
+}
+
+/// Gives back what [`Access::hold`] took, also when the work panics: a stripe that stayed locked
+/// would stop every other thread for ever.
+struct Release<'h, 'a>(&'h mut Access<'a>);
+
+impl Drop for Release<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(held) = self.0.held.take() {
+            // What was read under the stripes counts as seen, whether or not it was changed.
+            let seen = held.number - u64::from(!held.changed);
+            self.0.local.clock = self.0.local.clock.max(seen);
+            held.release(&self.0.keyspace.stripes);
+        }
     }
 }

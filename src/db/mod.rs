@@ -148,4 +148,58 @@ mod tests {
             assert!(!candidates.evict_one(access, how));
         });
     }
+
+    /// A panic under held stripes costs its command, not every later one that needs them.
+    #[test]
+    fn a_panic_gives_held_stripes_back() {
+        with(|access| {
+            let (a, b) = (Key::new(b"a"), Key::new(b"b"));
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                access.hold(&[a, b], |access| {
+                    access.write(a).set(New::Int(1), Expiry::Never);
+                    panic!("in the middle");
+                })
+            }));
+            assert!(outcome.is_err());
+            assert_eq!(text(access, "a"), Some("1".into()));
+            access.write(b).set(New::Int(2), Expiry::Never);
+            access.hold(&[a, b], |access| assert!(access.write(a).remove()));
+        });
+    }
+
+    /// Tells what was committed, in order.
+    #[derive(Default)]
+    struct Listener(parking_lot::Mutex<Vec<(u64, Cause)>>);
+
+    impl Observer for Arc<Listener> {
+        fn committed(&self, commit: Commit<'_>) {
+            self.0.lock().push((commit.number, commit.cause));
+        }
+    }
+
+    /// K2: a command that only met an expired key is not told as a change; numbers rise per key, and
+    /// a write that follows a read of something newer has the greater number.
+    #[test]
+    fn what_is_told_is_what_happened() {
+        let keyspace = Keyspace::new(1, 2, Arc::new(Clock::new()));
+        let listener = Arc::new(Listener::default());
+        assert!(keyspace.observe(Box::new(Arc::clone(&listener))));
+        let (mut one, mut two) = (keyspace.sit(), keyspace.sit());
+        let pin = sync::pin();
+        let told = || std::mem::take(&mut *listener.0.lock());
+        let (k, l) = (Key::new(b"k"), Key::new(b"l"));
+        let mut access = Access::new(&keyspace, &mut one, &pin, 0);
+        let at = access.now + 10;
+        access.write(k).set(New::Int(1), Expiry::At(at));
+        access.now += 1000;
+        assert!(!access.write(k).exists());
+        access.write(k).set(New::Int(2), Expiry::Never);
+        let causes = [(1, Cause::Command), (2, Cause::Expired), (3, Cause::Command)];
+        assert_eq!(told(), causes);
+
+        let mut access = Access::new(&keyspace, &mut two, &pin, 0);
+        access.hold(&[k], |access| assert!(access.peek(k).is_some()));
+        access.write(l).set(New::Int(3), Expiry::Never);
+        assert_eq!(told(), [(4, Cause::Command)]);
+    }
 }

@@ -69,7 +69,10 @@ pub struct Write<'w, 'a> {
     db: usize,
     key: Key<'w>,
     place: Option<Place<'a, Entry>>,
+    /// The command changed the key, and nobody was told yet.
     dirty: bool,
+    /// Number of the last change told under this stripe: expiry, eviction.
+    told: Option<u64>,
     owns_stripe: bool,
 }
 
@@ -88,10 +91,12 @@ impl<'a> Access<'a> {
         if owns_stripe {
             table.stripe(key.hash).lock();
         } else {
-            debug_assert!(self.holds(key.hash), "writes stay within what is held");
+            // Without the stripe nothing below would be sound, so this is checked in every build.
+            assert!(self.holds(key.hash), "writes stay within what is held");
         }
         let place = table.place(key.hash, key.bytes, self.pin);
-        let mut write = Write { access: self, table, db, key, place, dirty: false, owns_stripe };
+        let (dirty, told) = (false, None);
+        let mut write = Write { access: self, table, db, key, place, dirty, told, owns_stripe };
         if let Some(entry) = write.raw_entry()
             && entry.is_expired(write.access.now)
         {
@@ -405,7 +410,7 @@ impl<'a> Write<'_, 'a> {
         self.access.local.clock = number;
         self.access.local.counters.add_changes(1);
         self.access.commit(number, self.db, self.key.bytes, cause);
-        self.dirty |= cause != Cause::Command; // the version must rise though the command did nothing
+        self.told = Some(number);
     }
 
     fn next_number(&self) -> u64 {
@@ -423,14 +428,19 @@ impl Drop for Write<'_, '_> {
     #[inline(always)]
     fn drop(&mut self) {
         let stripe = self.table.stripe(self.key.hash);
-        if !self.dirty {
-            if self.owns_stripe {
-                stripe.unlock_unchanged();
+        let number = match self.told {
+            _ if self.dirty => self.next_number(),
+            Some(told) => told, // the version must rise, though the command did nothing
+            None => {
+                if self.owns_stripe {
+                    let access = &mut *self.access;
+                    access.local.clock = access.local.clock.max(stripe.load().number());
+                    stripe.unlock_unchanged();
+                }
+                return;
             }
-            return;
-        }
-        let number = self.next_number();
-        if self.access.keyspace.observer.get().is_some() {
+        };
+        if self.dirty && self.access.keyspace.observer.get().is_some() {
             self.access.commit(number, self.db, self.key.bytes, Cause::Command);
         }
         if self.owns_stripe {
