@@ -271,9 +271,10 @@ impl Worker {
     /// Reads once: into the big argument that is being received, then into the scratch buffer.
     /// Returns how many bytes the latter holds.
     fn read(&mut self, conn: &mut Conn) -> io::Result<Got> {
+        let first = conn.parser.room().map_or(0, |room| room.len());
+        let second = if conn.parser.room_is_last() { self.scratch.len() } else { 0 };
         let room = conn.parser.room().unwrap_or_default();
-        let first = room.len();
-        let n = match conn.socket.read(room, &mut self.scratch) {
+        let n = match conn.socket.read(room, &mut self.scratch[..second]) {
             Ok(0) => return Ok(Got::End),
             Ok(n) => n,
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(Got::Nothing),
@@ -282,7 +283,7 @@ impl Worker {
         };
         conn.parser.filled(n.min(first));
         // Short means empty, but for the end of the stream, which only another read shows.
-        conn.readable = n == first + self.scratch.len() || conn.hung_up;
+        conn.readable = n == first + second || conn.hung_up;
         let stats = self.engine.stats();
         stats.add(Stat::Reads, 1);
         stats.add(Stat::NetIn, n as u64);
@@ -638,6 +639,7 @@ impl Worker {
             }
             // Requests usually came with the connection; if not, this costs one read in vain.
             conn.readable = true;
+            self.account(&conn);
             self.conns[slot] = Some(conn);
             self.serve(slot);
         }

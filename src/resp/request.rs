@@ -219,8 +219,13 @@ impl Parser {
         self.spans.len()
     }
 
-    /// Room of the big argument that the next bytes belong to, when there is one. Its bytes come
-    /// first; what follows them goes to the caller's buffer.
+    /// Whether [`Parser::room`] ends where the big argument does: only then may bytes that do not
+    /// fit into it be read at the same time, into the caller's buffer.
+    pub fn room_is_last(&self) -> bool {
+        self.big.as_ref().is_none_or(|big| big.block.len() == big.len)
+    }
+
+    /// Room of the big argument that the next bytes belong to, when there is one.
     pub fn room(&mut self) -> Option<&mut [u8]> {
         let big = self.big.as_mut()?;
         if big.filled == big.block.len() && big.filled < big.len {
