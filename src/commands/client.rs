@@ -34,23 +34,23 @@ static SUBCOMMANDS: &[Command] = &[
     sub("info", 2, info).doc("6.2.0", "", "Describes the connection."),
     admin("kill", -3, kill::kill).cost("O(N) with the number of clients").doc(
         "2.4.0",
-        "ip:port | [ID client-id] [TYPE NORMAL | MASTER | REPLICA | PUBSUB] [USER username] \
-         [ADDR ip:port] [LADDR ip:port] [SKIPME YES | NO] [MAXAGE seconds]",
+        "<ip:port | [ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] \
+         [ADDR ip:port] [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE seconds]>",
         "Closes connections.",
     ),
     admin("list", -2, list::list).cost("O(N) with the number of clients").doc(
         "2.4.0",
-        "[TYPE NORMAL | MASTER | REPLICA | PUBSUB] [ID client-id [client-id ...]]",
+        "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
         "Describes connections, one a line.",
     ),
     admin("no-evict", 3, no_evict).doc(
         "7.0.0",
-        "ON | OFF",
+        "<ON | OFF>",
         "Exempts the connection from maxmemory-clients.",
     ),
     sub("no-touch", 3, no_touch).doc(
         "7.2.0",
-        "ON | OFF",
+        "<ON | OFF>",
         "Lets the connection read without changing how recently keys were used.",
     ),
     admin("pause", -3, pause).doc(
@@ -58,10 +58,10 @@ static SUBCOMMANDS: &[Command] = &[
         "timeout [WRITE | ALL]",
         "Holds back all commands, or those that write, for some milliseconds.",
     ),
-    sub("reply", 3, reply).doc("3.2.0", "ON | OFF | SKIP", "Silences replies."),
+    sub("reply", 3, reply).doc("3.2.0", "<ON | OFF | SKIP>", "Silences replies."),
     sub("setinfo", 4, setinfo).doc(
         "7.2.0",
-        "LIB-NAME libname | LIB-VER libver",
+        "<LIB-NAME libname | LIB-VER libver>",
         "Tells which library the client uses.",
     ),
     sub("setname", 3, setname).doc("2.6.9", "connection-name", "Names the connection."),

@@ -28,7 +28,7 @@ static SUBCOMMANDS: &[Command] = &[
     sub("latest", 2, latest).doc("2.8.13", "", "Lists the last sample of each event."),
     sub("reset", -2, reset)
         .doc("2.8.13", "[event [event ...]]", "Forgets the samples of events, or of all.")
-        .tips(&["request_policy:all_nodes", "response_policy:agg_sum"]),
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
 
 /// The rows of this file.

@@ -112,7 +112,7 @@ fn list(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     };
     let rows = &table().rows;
     let names: Vec<_> = rows.iter().filter(|row| keep(row)).map(Row::full_name).collect();
-    cx.reply.set(names.len());
+    cx.reply.array(names.len()); // not a set, in either protocol
     for name in names {
         cx.reply.bulk(name.as_bytes());
     }
