@@ -47,6 +47,7 @@ use crate::session::{Registry, Session};
 pub use error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 pub use table::{Command, Flags, Group, KeySpec, Row, table};
 
 /// The groups of the table, each sorted by name.
@@ -108,6 +109,8 @@ pub struct Local {
     pub worker: usize,
     /// Keys that may go next when memory is short.
     pub candidates: Candidates,
+    /// Time that the command at hand lets its client wait beyond its own run: counted as its own.
+    pub waited: Duration,
 }
 
 /// What a handler works with.

@@ -19,7 +19,7 @@ use crate::session::pause::{Conditions, PauseKind};
 use crate::session::{After, Gates, ReplyMode, Session};
 use crate::sync::Ordering;
 use bytes::Bytes;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Requests of at least this many bytes are timed by themselves.
 const LARGE_REQUEST: u32 = 4 * 1024;
@@ -152,6 +152,7 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
             monitor(cx, args);
             group.restart();
             call(cx, args);
+            group.backdate(std::mem::take(&mut cx.local.waited));
             group.alone(args, cx);
             false
         }
@@ -372,6 +373,11 @@ impl<'a> Group<'a> {
         self.since = Instant::now();
     }
 
+    /// Counts `waited` as if the command had run that much longer.
+    fn backdate(&mut self, waited: Duration) {
+        self.since = self.since.checked_sub(waited).unwrap_or(self.since);
+    }
+
     /// Shares out the time since the group began, and begins the next.
     fn finish(&mut self, last: Args<'_>, cx: &Cx<'_>) {
         if self.commands == 0 {
@@ -399,7 +405,7 @@ impl<'a> Group<'a> {
 }
 
 /// Notes a command that took `micros`, if that is long by the configuration.
-pub fn slow(cx: &Cx<'_>, args: Args<'_>, micros: u64) {
+fn slow(cx: &Cx<'_>, args: Args<'_>, micros: u64) {
     let config = &cx.local.config;
     let flags = cx.row.command.flags;
     if u64::try_from(config.slowlog_log_slower_than).is_ok_and(|limit| micros >= limit)

@@ -42,6 +42,7 @@ impl Engine {
         let seat = shared.keyspace.sit();
         let local = Local {
             config: Arc::clone(config.config()),
+            waited: std::time::Duration::ZERO,
             worker: number,
             candidates: db::Candidates::default(),
         };

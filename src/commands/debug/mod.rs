@@ -11,10 +11,11 @@ mod switches;
 
 use super::args::integer;
 use super::table::Group;
-use super::{Args, Command, Cx, Error, Flags, help, run};
+use super::{Args, Command, Cx, Error, Flags, help};
 use crate::config::Guard;
 use crate::session::After;
 use crate::types::{glob, number};
+use std::time::Duration;
 pub use switches::Switches;
 
 const FLAGS: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
@@ -178,8 +179,7 @@ fn sleep(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if micros > 0 {
         let until = cx.shared.keyspace.clock.tick().unsigned_abs() + micros.div_ceil(1000);
         cx.session.after = After::Park(until);
-        run::worker(cx).ran(cx.row.id, 0, micros.saturating_mul(1000), false);
-        run::slow(cx, args, micros);
+        cx.local.waited = Duration::from_micros(micros);
     }
     Ok(())
 }
