@@ -248,6 +248,14 @@ impl Operation {
         }
     }
 
+    /// Whether it counts as a change of the string. Adding always does, as in Redis.
+    fn changes(&self, bytes: &[u8]) -> bool {
+        match (self.action, self.plan(bytes)) {
+            (Action::Set(_), (old, new)) => new.is_some() && old != new,
+            (_, (_, new)) => new.is_some(),
+        }
+    }
+
     fn run(&self, bytes: &mut Vec<u8>) -> Option<i64> {
         let (answer, new) = self.plan(bytes);
         if let Some(new) = new {
@@ -321,11 +329,11 @@ fn change_fields(
 ) -> Result<(), Error> {
     let key = cx.key(args, 1);
     let mut write = cx.db.write(key);
-    // Up to the first write that succeeds all operations see the string as it is, so this tells
+    // Up to the first that changes something all operations see the string as it is, so this tells
     // whether any does.
     let stays = |bytes: &[u8]| {
         bitops::len_holding(last_bit) <= bytes.len() as u64
-            && operations.iter().all(|op| op.plan(bytes).1.is_none())
+            && !operations.iter().any(|op| op.changes(bytes))
     };
     let answers: Vec<Option<i64>> = match write.text()? {
         Some(text) if text.with(stays) => {
