@@ -440,8 +440,11 @@ impl Drop for Write<'_, '_> {
                 return;
             }
         };
-        if self.dirty && self.access.keyspace.observer.get().is_some() {
-            self.access.commit(number, self.db, self.key.bytes, Cause::Command);
+        if self.dirty {
+            self.access.local.counters.add_changes(1);
+            if self.access.keyspace.observer.get().is_some() {
+                self.access.commit(number, self.db, self.key.bytes, Cause::Command);
+            }
         }
         if self.owns_stripe {
             self.access.local.clock = stripe.unlock(number);
