@@ -106,7 +106,11 @@ impl Conn {
     /// Bytes of requests that have not run.
     pub fn pending_input(&self) -> usize {
         let parked = self.parked.as_ref().map_or(0, |parked| parked.input.len());
-        parked + self.parser.received().unwrap_or(self.input.len())
+        // Beside a big argument the few bytes before it do not count.
+        match self.parser.received() {
+            0 => parked + self.input.len(),
+            received => parked + received,
+        }
     }
 
     /// Bytes that this connection takes.

@@ -209,9 +209,10 @@ impl Parser {
         blobs + big + self.spans.capacity() * size_of::<Span>()
     }
 
-    /// Bytes received of a big argument, when one is being received.
-    pub fn received(&self) -> Option<usize> {
-        self.big.as_ref().map(|big| big.filled)
+    /// Bytes received of the begun request's big arguments.
+    pub fn received(&self) -> usize {
+        let blobs: usize = self.blobs.iter().map(Bytes::len).sum();
+        blobs + self.big.as_ref().map_or(0, |big| big.filled)
     }
 
     /// Number of arguments that the begun request has so far.
