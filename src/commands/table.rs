@@ -337,20 +337,39 @@ const EMPTY: u16 = u16::MAX;
 pub struct Table {
     /// Rows by number: commands in the order of their groups, each followed by its subcommands.
     pub rows: Vec<Row>,
+    /// What top-level rows are called by: their names, but for `rename-command`.
+    called: Vec<String>,
     slots: Box<[Slot; SLOTS]>,
 }
 
 impl Table {
-    fn gather(groups: &[&'static [Command]]) -> Self {
+    /// Gathers all rows. `renames` are pairs of an old name and a new one, empty to take the command
+    /// away; they hold one after another.
+    fn gather(groups: &[&'static [Command]], renames: &[(String, String)]) -> Self {
         let mut table = Self {
             rows: Vec::new(),
+            called: Vec::new(),
             slots: Box::new([Slot { id: EMPTY, ..Slot::default() }; SLOTS]),
         };
         for command in groups.iter().copied().flatten() {
             let id = table.push(command, None);
-            table.index(command.name, id);
             for sub in command.subcommands {
                 table.push(sub, Some(id));
+            }
+        }
+        table.called = table.rows.iter().map(|row| row.command.name.to_owned()).collect();
+        for (old, new) in renames {
+            let named = |row: &&Row| {
+                let name = &table.called[usize::from(row.id)];
+                row.parent.is_none() && name.eq_ignore_ascii_case(old)
+            };
+            if let Some(id) = table.rows.iter().find(named).map(|row| usize::from(row.id)) {
+                table.called[id] = new.to_ascii_lowercase();
+            }
+        }
+        for id in 0..table.rows.len() {
+            if table.rows[id].parent.is_none() && !table.called[id].is_empty() {
+                table.index(&table.called[id].clone(), id as u16);
             }
         }
         table
@@ -388,7 +407,8 @@ impl Table {
             if slot.word == word && slot.len == len {
                 let row = &self.rows[slot.id as usize];
                 // Folding is exact for letters only, and eight bytes are not all of a long name.
-                if slot.whole || name.eq_ignore_ascii_case(row.command.name.as_bytes()) {
+                let called = &self.called[usize::from(slot.id)];
+                if slot.whole || name.eq_ignore_ascii_case(called.as_bytes()) {
                     return Some(row);
                 }
             }
@@ -431,11 +451,18 @@ const fn place(word: u64, len: u8) -> usize {
     (mixed >> (64 - SLOTS.trailing_zeros())) as usize
 }
 
+static TABLE: OnceLock<Table> = OnceLock::new();
+
 /// The table, gathered on first use.
 #[inline]
 pub fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| Table::gather(super::GROUPS))
+    TABLE.get_or_init(|| Table::gather(super::GROUPS, &[]))
+}
+
+/// Gathers the table with some commands renamed (`rename-command`). Only before its first use; false
+/// if that has been.
+pub fn rename(renames: &[(String, String)]) -> bool {
+    renames.is_empty() || TABLE.set(Table::gather(super::GROUPS, renames)).is_ok()
 }
 
 #[cfg(test)]
@@ -458,6 +485,16 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count, "a name stands twice");
+    }
+
+    #[test]
+    fn renamed_commands_answer_to_their_new_names_only() {
+        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+        let renames = [pair("PING", "a-very-long-name"), pair("echo", ""), pair("none", "x")];
+        let table = Table::gather(super::super::GROUPS, &renames);
+        assert!(table.find(b"ping").is_none() && table.find(b"ECHO").is_none());
+        assert_eq!(table.find(b"A-Very-Long-Name").map(|row| row.command.name), Some("ping"));
+        assert!(table.find(b"a-very-long-namf").is_none() && table.find(b"x").is_none());
     }
 
     #[test]

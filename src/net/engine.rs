@@ -91,9 +91,10 @@ impl Engine {
         self.pin = Some(pin());
     }
 
-    /// The turn ends: garbage is handed over, nothing is pinned while the worker sleeps.
-    pub fn end(&mut self) {
-        if let Some(pin) = self.pin.take() {
+    /// The turn ends: nothing is pinned while the worker sleeps. `tidy` hands garbage over even if
+    /// there is little; some times a second is enough.
+    pub fn end(&mut self, tidy: bool) {
+        if let Some(pin) = self.pin.take().filter(|_| tidy) {
             self.seat.idle(&pin);
         }
         self.shared.keyspace.gate.leave(self.seat.seat);

@@ -156,8 +156,8 @@ impl Worker {
         }
         self.read_mail();
         self.adopt();
-        self.due();
-        self.engine.end();
+        let ticked = self.due();
+        self.engine.end(ticked);
         let stats = self.engine.stats();
         stats.add(Stat::LoopTurns, 1);
         stats.add(Stat::LoopMicros, began.elapsed().as_micros() as u64);
@@ -579,8 +579,8 @@ impl Worker {
         }
     }
 
-    /// What only time changes: parks that end, idle clients, soft limits.
-    fn due(&mut self) {
+    /// What only time changes: parks that end, idle clients, soft limits. Says whether a tick was due.
+    fn due(&mut self) -> bool {
         let now = self.engine.now();
         for slot in take(&mut self.parked) {
             let here = self.conns.get_mut(slot).and_then(Option::as_mut);
@@ -593,7 +593,7 @@ impl Worker {
             }
         }
         if now < self.next_tick {
-            return;
+            return false;
         }
         self.next_tick = now + TICK;
         self.ticks = self.ticks.wrapping_add(1);
@@ -601,6 +601,7 @@ impl Worker {
         if self.ticks.is_multiple_of(SCAN_TICKS) {
             self.scan(now);
         }
+        true
     }
 
     /// Closes connections that were idle or over their soft limit for too long.

@@ -5,7 +5,8 @@ use super::background::Background;
 use super::logging::{self, Log, Options};
 use super::start;
 use crate::clock::Clock;
-use crate::commands::{Shared, config, table};
+use crate::commands::table::{rename, table};
+use crate::commands::{Shared, config};
 use crate::config::live::Live;
 use crate::config::{Config, Startup};
 use crate::db::Keyspace;
@@ -61,6 +62,9 @@ fn serve(startup: Startup) -> Result<(), String> {
 }
 
 fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Result<(), String> {
+    if !rename(&config.renamed_commands) {
+        return Err("rename-command comes too late: the command table is in use".into());
+    }
     raise_file_limit(&mut config);
     let (tcp, unix) = open(&config)?;
     write_pid(&config);

@@ -1,0 +1,273 @@
+//! The server as clients meet it: a real process, real sockets, every byte checked.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A server on a port of its own, ended with the test.
+struct Server {
+    process: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(options: &[&str]) -> Self {
+        for _ in 0..5 {
+            let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = probe.local_addr().unwrap().port();
+            drop(probe);
+            let mut process = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--io-threads", "2"])
+                .args(["--save", ""])
+                .args(options)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < deadline && process.try_wait().unwrap().is_none() {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Self { process, port };
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        panic!("the server does not start");
+    }
+
+    fn client(&self) -> Client {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Client { stream }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Client {
+    stream: TcpStream,
+}
+
+impl Client {
+    fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Exactly the expected bytes come next.
+    fn expect(&mut self, want: &[u8]) {
+        let mut got = vec![0; want.len()];
+        let mut have = 0;
+        while have < got.len() {
+            match self.stream.read(&mut got[have..]) {
+                Ok(n) if n > 0 => have += n,
+                other => panic!("{other:?} after {:?}", text(&got[..have])),
+            }
+        }
+        assert!(got == want, "{} instead of {}", text(&got), text(want));
+    }
+
+    fn ask(&mut self, request: &[u8], want: &[u8]) {
+        self.send(request);
+        self.expect(want);
+    }
+
+    /// All bytes until the server closes.
+    fn rest(&mut self) -> Vec<u8> {
+        let mut got = Vec::new();
+        // A reset after the last byte is a close too.
+        let _ = self.stream.read_to_end(&mut got);
+        got
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        self.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let quiet = self.stream.read(&mut [0; 16]).is_err();
+        self.stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        quiet
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while !line.ends_with(b"\r\n") {
+            self.stream.read_exact(&mut byte).unwrap();
+            line.push(byte[0]);
+        }
+        text(&line).trim_end().to_owned()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned()
+}
+
+fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+#[test]
+fn requests_in_any_pieces_and_sizes() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    for byte in request(&[b"ECHO", b"piece\r\nby piece"]) {
+        client.send(&[byte]);
+    }
+    client.expect(b"$15\r\npiece\r\nby piece\r\n");
+    client.ask(b"PING\r\n\r\nECHO 'a \"b' \"\\x41\"\r\n", b"+PONG\r\n-ERR wrong number of arguments");
+    client.expect(b" for 'echo' command\r\n");
+    // Pipelines longer than a batch, in one piece.
+    client.ask(&b"*1\r\n$4\r\nPING\r\n".repeat(1_000), &b"+PONG\r\n".repeat(1_000));
+    for size in [0, 1, 99, 100, 32_767, 32_768, 65_536, 262_144, 1_000_003, 5_000_000] {
+        let value: Vec<u8> = (0..size).map(|i: usize| (i * 31 % 251) as u8).collect();
+        let mut stream = client.stream.try_clone().unwrap();
+        let bytes =
+            [request(&[b"SET", b"k", &value]), request(&[b"GET", b"k"]), request(&[b"PING"])];
+        let writer = std::thread::spawn(move || stream.write_all(&bytes.concat()).unwrap());
+        client.expect(format!("+OK\r\n${size}\r\n").as_bytes());
+        client.expect(&value);
+        client.expect(b"\r\n+PONG\r\n");
+        writer.join().unwrap();
+    }
+    // Half-closed: what was sent before is answered.
+    client.send(b"PING\r\nPING\r\n");
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.rest(), b"+PONG\r\n+PONG\r\n");
+}
+
+#[test]
+fn errors_end_the_connection_after_their_reply() {
+    let server = Server::start(&["--proto-max-bulk-len", "1mb"]);
+    for (bytes, want) in [
+        (b"PING\r\n*1\r\nfoo\r\n".as_slice(), "+PONG\r\n-ERR Protocol error: expected '$', got 'f'"),
+        (b"*3000000000\r\n", "-ERR Protocol error: invalid multibulk length"),
+        (b"*1\r\n$1048577\r\n", "-ERR Protocol error: invalid bulk length"),
+        (b"get \"a\r\n", "-ERR Protocol error: unbalanced quotes in request"),
+        (b"QUIT\r\nPING\r\n", "+OK"),
+    ] {
+        let mut client = server.client();
+        client.send(bytes);
+        assert_eq!(text(&client.rest()).trim_end(), want);
+    }
+    let mut client = server.client();
+    client.send(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(text(&client.rest()).starts_with("-ERR unknown command 'POST'"));
+    server.client().ask(b"PING\r\n", b"+PONG\r\n");
+}
+
+#[test]
+fn little_is_possible_before_auth() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut client = server.client();
+    client.ask(b"GET a\r\n", b"-NOAUTH Authentication required.\r\n");
+    client.ask(b"NOPE a\r\n", b"-ERR unknown command 'NOPE', with args beginning with: 'a' \r\n");
+    client.ask(b"AUTH wrong\r\n", b"-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+    // AUTH lifts the limits for what follows in the same pipeline.
+    let many: Vec<&[u8]> = std::iter::repeat_n(b"k".as_slice(), 20).collect();
+    let exists = [[b"EXISTS".as_slice()].as_slice(), &many].concat();
+    client.ask(&[b"AUTH secret\r\n".to_vec(), request(&exists)].concat(), b"+OK\r\n:0\r\n");
+    client.ask(b"RESET\r\n", b"+RESET\r\n");
+    client.send(&request(&exists));
+    assert_eq!(text(&client.rest()).trim_end(), "-ERR Protocol error: unauthenticated multibulk length");
+}
+
+#[test]
+fn replies_are_silenced_and_monitored() {
+    let server = Server::start(&[]);
+    let (mut client, mut monitor) = (server.client(), server.client());
+    monitor.ask(b"MONITOR\r\n", b"+OK\r\n");
+    client.ask(b"CLIENT REPLY SKIP\r\nPING\r\nECHO a\r\n", b"$1\r\na\r\n");
+    client.ask(b"CLIENT REPLY OFF\r\nPING\r\nNOPE\r\nCLIENT REPLY ON\r\n", b"+OK\r\n");
+    client.ask(b"CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nPING\r\n", b"+OK\r\n+PONG\r\n");
+    client.ask(b"AUTH x y z\r\nHELLO 2 AUTH u p\r\nECHO \"\\x01\"\r\n", b"-ERR syntax error\r\n-WRONGPASS");
+    let mut lines: Vec<String> = (0..12).map(|_| monitor.line()).collect();
+    lines.iter_mut().for_each(|line| *line = line.split("] ").nth(1).unwrap_or("").to_owned());
+    let want = [
+        r#""CLIENT" "REPLY" "SKIP""#,
+        r#""PING""#,
+        r#""ECHO" "a""#,
+        r#""CLIENT" "REPLY" "OFF""#,
+        r#""PING""#,
+        r#""CLIENT" "REPLY" "ON""#,
+        r#""CLIENT" "REPLY" "SKIP""#,
+        r#""CLIENT" "REPLY" "ON""#,
+        r#""PING""#,
+        r#""AUTH" "(redacted)" "(redacted)" "(redacted)""#,
+        r#""HELLO" "2" "AUTH" "(redacted)" "(redacted)""#,
+        r#""ECHO" "\x01""#,
+    ];
+    assert_eq!(lines, want);
+}
+
+#[test]
+fn pauses_hold_writers_back_and_others_go_on() {
+    let server = Server::start(&[]);
+    let (mut boss, mut writer) = (server.client(), server.client());
+    boss.ask(b"CLIENT PAUSE 60000 WRITE\r\n", b"+OK\r\n");
+    writer.send(b"GET a\r\nSET a 1\r\nGET a\r\n");
+    writer.expect(b"$-1\r\n");
+    assert!(writer.is_quiet());
+    boss.ask(b"GET a\r\nCLIENT UNPAUSE\r\n", b"$-1\r\n+OK\r\n");
+    writer.expect(b"+OK\r\n$1\r\n1\r\n");
+    boss.ask(b"CLIENT PAUSE 150\r\n", b"+OK\r\n");
+    let began = Instant::now();
+    writer.ask(b"PING\r\n", b"+PONG\r\n");
+    assert!(began.elapsed() >= Duration::from_millis(100), "{:?}", began.elapsed());
+}
+
+#[test]
+fn clients_are_killed_and_counted() {
+    let server = Server::start(&["--maxclients", "5"]);
+    let (mut boss, mut other) = (server.client(), server.client());
+    other.ask(b"CLIENT SETNAME other\r\n", b"+OK\r\n");
+    other.send(b"CLIENT ID\r\n");
+    let id = other.line().trim_start_matches(':').to_owned();
+    boss.ask(format!("CLIENT KILL ID {id}\r\n").as_bytes(), b":1\r\n");
+    boss.ask(format!("CLIENT KILL ID {id}\r\n").as_bytes(), b":0\r\n");
+    assert_eq!(other.rest(), b"");
+    let mut others: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    others.iter_mut().for_each(|client| client.ask(b"PING\r\n", b"+PONG\r\n"));
+    let refused = server.client().rest();
+    assert_eq!(text(&refused), "-ERR max number of clients reached\r\n");
+    boss.ask(b"CLIENT KILL SKIPME NO TYPE normal\r\n", b":5\r\n");
+    assert_eq!(boss.rest(), b"");
+}
+
+#[test]
+fn unread_replies_are_limited() {
+    let server = Server::start(&["--client-output-buffer-limit", "normal 1mb 0 0"]);
+    let mut client = server.client();
+    client.ask(&request(&[b"SET", b"k", &[b'x'; 400_000]]), b"+OK\r\n");
+    let mut greedy = server.client();
+    greedy.send(&b"GET k\r\n".repeat(200));
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(greedy.rest().len() < 200 * 400_000);
+    client.ask(b"PING\r\n", b"+PONG\r\n");
+}
+
+#[test]
+fn a_stopping_server_answers_what_it_took() {
+    let mut server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask(&request(&[b"SET", b"k", &[b'x'; 300_000]]), b"+OK\r\n");
+    let mut slow = server.client();
+    slow.send(&b"GET k\r\n".repeat(20));
+    std::thread::sleep(Duration::from_millis(100));
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    assert_eq!(slow.rest().len(), 20 * (300_000 + b"$300000\r\n\r\n".len()));
+    assert_eq!(client.rest(), b"");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+}
