@@ -127,7 +127,8 @@ fn requests_in_any_pieces_and_sizes() {
         client.send(&[byte]);
     }
     client.expect(b"$15\r\npiece\r\nby piece\r\n");
-    client.ask(b"PING\r\n\r\nECHO 'a \"b' \"\\x41\"\r\n", b"+PONG\r\n-ERR wrong number of arguments");
+    client
+        .ask(b"PING\r\n\r\nECHO 'a \"b' \"\\x41\"\r\n", b"+PONG\r\n-ERR wrong number of arguments");
     client.expect(b" for 'echo' command\r\n");
     // Pipelines longer than a batch, in one piece.
     client.ask(&b"*1\r\n$4\r\nPING\r\n".repeat(1_000), &b"+PONG\r\n".repeat(1_000));
@@ -152,7 +153,10 @@ fn requests_in_any_pieces_and_sizes() {
 fn errors_end_the_connection_after_their_reply() {
     let server = Server::start(&["--proto-max-bulk-len", "1mb"]);
     for (bytes, want) in [
-        (b"PING\r\n*1\r\nfoo\r\n".as_slice(), "+PONG\r\n-ERR Protocol error: expected '$', got 'f'"),
+        (
+            b"PING\r\n*1\r\nfoo\r\n".as_slice(),
+            "+PONG\r\n-ERR Protocol error: expected '$', got 'f'",
+        ),
         (b"*3000000000\r\n", "-ERR Protocol error: invalid multibulk length"),
         (b"*1\r\n$1048577\r\n", "-ERR Protocol error: invalid bulk length"),
         (b"get \"a\r\n", "-ERR Protocol error: unbalanced quotes in request"),
@@ -174,14 +178,20 @@ fn little_is_possible_before_auth() {
     let mut client = server.client();
     client.ask(b"GET a\r\n", b"-NOAUTH Authentication required.\r\n");
     client.ask(b"NOPE a\r\n", b"-ERR unknown command 'NOPE', with args beginning with: 'a' \r\n");
-    client.ask(b"AUTH wrong\r\n", b"-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+    client.ask(
+        b"AUTH wrong\r\n",
+        b"-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+    );
     // AUTH lifts the limits for what follows in the same pipeline.
     let many: Vec<&[u8]> = std::iter::repeat_n(b"k".as_slice(), 20).collect();
     let exists = [[b"EXISTS".as_slice()].as_slice(), &many].concat();
     client.ask(&[b"AUTH secret\r\n".to_vec(), request(&exists)].concat(), b"+OK\r\n:0\r\n");
     client.ask(b"RESET\r\n", b"+RESET\r\n");
     client.send(&request(&exists));
-    assert_eq!(text(&client.rest()).trim_end(), "-ERR Protocol error: unauthenticated multibulk length");
+    assert_eq!(
+        text(&client.rest()).trim_end(),
+        "-ERR Protocol error: unauthenticated multibulk length"
+    );
 }
 
 #[test]
@@ -192,7 +202,10 @@ fn replies_are_silenced_and_monitored() {
     client.ask(b"CLIENT REPLY SKIP\r\nPING\r\nECHO a\r\n", b"$1\r\na\r\n");
     client.ask(b"CLIENT REPLY OFF\r\nPING\r\nNOPE\r\nCLIENT REPLY ON\r\n", b"+OK\r\n");
     client.ask(b"CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nPING\r\n", b"+OK\r\n+PONG\r\n");
-    client.ask(b"AUTH x y z\r\nHELLO 2 AUTH u p\r\nECHO \"\\x01\"\r\n", b"-ERR syntax error\r\n-WRONGPASS");
+    client.ask(
+        b"AUTH x y z\r\nHELLO 2 AUTH u p\r\nECHO \"\\x01\"\r\n",
+        b"-ERR syntax error\r\n-WRONGPASS",
+    );
     let mut lines: Vec<String> = (0..12).map(|_| monitor.line()).collect();
     lines.iter_mut().for_each(|line| *line = line.split("] ").nth(1).unwrap_or("").to_owned());
     let want = [
