@@ -387,11 +387,11 @@ fn slice(length: usize, start: i64, end: i64) -> Option<std::ops::Range<usize>> 
 /// Refuses a string longer than `proto-max-bulk-len`.
 fn check_length(cx: &Cx<'_>, length: u64) -> Result<(), Error> {
     let most = cx.local.config.proto_max_bulk_len;
-    if length > most as u64 { Err(Error::TooLong) } else { Ok(()) }
+    if length > most { Err(Error::TooLong) } else { Ok(()) }
 }
 
 fn append(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let most = cx.local.config.proto_max_bulk_len as u64;
+    let most = cx.local.config.proto_max_bulk_len;
     let key = cx.key(args, 1);
     let mut write = cx.db.write(key);
     let text = write.text()?.map(|text| text.len());

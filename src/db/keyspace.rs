@@ -63,7 +63,7 @@ pub struct Keyspace {
 /// Tables of flushed databases on their way to be freed.
 #[derive(Default)]
 struct Flushed {
-    tables: Mutex<Vec<Box<Table<Entry>>>>,
+    tables: Mutex<Vec<Table<Entry>>>,
     /// Keys that wait to be freed.
     pending: AtomicUsize,
     /// Keys freed so far.
@@ -157,7 +157,7 @@ impl Keyspace {
         let flushed = Arc::clone(&self.flushed);
         flushed.pending.fetch_add(keys as usize, Ordering::Relaxed);
         let taken = self.tables[db].take(pin, move |table| {
-            flushed.tables.lock().push(table);
+            flushed.tables.lock().push(*table);
             flushed.freed.fetch_add(keys as usize, Ordering::Relaxed);
         });
         debug_assert!(taken || keys == 0);

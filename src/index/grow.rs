@@ -118,7 +118,7 @@ impl<R: Record> Table<R> {
             rewrite(child, &[], limbo, pin);
         }
         stripe.unlock(0);
-        if child_at as usize % CHUNK == 0 {
+        if (child_at as usize).is_multiple_of(CHUNK) {
             self.drop_chunk(child_at as usize / CHUNK, limbo, pin);
         }
     }

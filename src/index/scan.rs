@@ -73,7 +73,7 @@ impl<R: Record> Table<R> {
     pub fn sample<'p>(&'p self, random: u64, _pin: &'p Pin, mut visit: impl FnMut(&'p R)) {
         let n = self.buckets();
         // The high half of a product is uniform over the buckets without a division.
-        let mut here = self.bucket((u128::from(random) * u128::from(n) >> 64) as u64);
+        let mut here = self.bucket(((u128::from(random) * u128::from(n)) >> 64) as u64);
         while let Some(bucket) = here {
             for slot in bucket.slots() {
                 let word = slot.load(Ordering::Acquire);

@@ -134,7 +134,7 @@ impl Table {
 
     /// What is still to be typed after `line`, with a blank before it where one is missing.
     pub fn remaining(&self, line: &str) -> Option<String> {
-        let args = quote::split(line[count_end(line)..].as_bytes())?;
+        let args = quote::split(&line.as_bytes()[count_end(line)..])?;
         let words: Vec<String> =
             args.iter().map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
         let (hint, length) = self.lookup(&words)?;

@@ -92,7 +92,10 @@ fn percent_decode(mut text: &[u8]) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn read(uri: &str) -> Result<(String, i64, Option<String>, Option<String>, i64), String> {
+    /// Host, port, user, password, database.
+    type Parts = (String, i64, Option<String>, Option<String>, i64);
+
+    fn read(uri: &str) -> Result<Parts, String> {
         let mut options = Options::new(false);
         apply(uri.as_bytes(), &mut options)?;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
