@@ -1,6 +1,8 @@
 //! The house's rules about where things may stand, as data. A new word in a table below is a
 //! decision about the architecture: it wants a reason in the commit that adds it.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,8 @@
 //! The server is a thread with a listening socket; each test gives it a function from request to reply
 //! bytes. So every byte on stdout, the exit code and every request sent can be checked, without any real
 //! server's state or timing.
+
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 #![allow(clippy::unwrap_used, reason = "a helper that fails shall fail its test")]
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,6 +2,8 @@
 //! own, one test after the other: the collector is global, and another test's pin would hold what
 //! this one counts.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 use eonkv::clock::Clock;
 use eonkv::db::{Access, Expiry, Key, Keyspace, Local, New};
 use eonkv::sync::{self, limbo};

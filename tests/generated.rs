@@ -2,6 +2,8 @@
 //!
 //! `EONKV_BLESS=1 cargo test --test generated` writes them anew; without it a stale page fails.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 use std::path::Path;
 
 fn check(name: &str, fresh: &str) {

@@ -3,6 +3,8 @@
 //!
 //! One thread: what several do to each other is asked in `index_stress.rs` and `loom.rs`.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 mod table;
 
 use eonkv::sync;

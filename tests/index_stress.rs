@@ -6,6 +6,8 @@
 //!
 //! `EONKV_STRESS_SECS=60 cargo test --release --test index_stress` looks for longer.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 mod table;
 
 use eonkv::index::Record;

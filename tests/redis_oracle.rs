@@ -4,6 +4,8 @@
 //! every value. Needs `redis-server` 7.0 on the PATH and says loudly when it is missing.
 //! `EONKV_ORACLE_SEED` and `EONKV_ORACLE_ROUNDS` repeat or prolong a run.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
