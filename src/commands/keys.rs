@@ -656,6 +656,7 @@ fn object_encoding(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 pub fn encoding(entry: &Entry) -> &'static str {
     match (entry.type_of(), entry.kind()) {
         (Type::String, Kind::Int(_)) => "int",
+        (Type::String, Kind::Padded(_)) => "embstr",
         (Type::String, Kind::Inline(bytes)) if bytes.len() <= EMBEDDED && !entry.is_edited() => {
             "embstr"
         }

@@ -33,6 +33,7 @@ impl<'a> Sources<'a> {
         let same = |pair: (&Option<Str<'_>>, &Option<Str<'_>>)| match pair {
             (None, None) => true,
             (Some(Str::Int(a)), Some(Str::Int(b))) => a == b,
+            (Some(Str::Padded(a)), Some(Str::Padded(b))) => a == b,
             (Some(Str::Slice(a)), Some(Str::Slice(b))) => std::ptr::eq(*a, *b),
             (Some(Str::Shared(a)), Some(Str::Shared(b))) => std::ptr::eq(&a[..], &b[..]),
             _ => false,
@@ -49,7 +50,7 @@ impl<'a> Sources<'a> {
 /// The text of a string, copied only if it is a number.
 pub fn text_of<'s>(text: &'s Str<'_>) -> Cow<'s, [u8]> {
     match text {
-        Str::Int(_) => Cow::Owned(text.to_vec()),
+        Str::Int(_) | Str::Padded(_) => Cow::Owned(text.to_vec()),
         Str::Slice(bytes) => Cow::Borrowed(bytes),
         Str::Shared(bytes) => Cow::Borrowed(bytes),
     }

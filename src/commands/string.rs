@@ -136,6 +136,7 @@ impl Reply {
         match value {
             Str::Slice(bytes) => self.bulk(bytes),
             Str::Int(value) => self.bulk_int(value),
+            Str::Padded(_) => value.with(|text| self.bulk(text)),
             Str::Shared(bytes) => self.bulk_shared(bytes),
         }
     }

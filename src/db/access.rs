@@ -1,7 +1,7 @@
 //! One batch's way into the keyspace: look-ups without a lock.
 
 use super::clockwork::Policy;
-use super::entry::{Entry, Kind};
+use super::entry::{Entry, Kind, Padded};
 use super::keyspace::{Cause, Commit, Keyspace};
 use super::local::Local;
 use super::many::Held;
@@ -40,6 +40,8 @@ pub enum Str<'a> {
     Int(i64),
     /// Bytes inside the entry.
     Slice(&'a [u8]),
+    /// Digits with leading zeroes.
+    Padded(Padded),
     /// A long string, by reference.
     Shared(Bytes),
 }
@@ -50,6 +52,7 @@ impl Str<'_> {
         match self {
             Self::Int(value) => itoa::Buffer::new().format(*value).len(),
             Self::Slice(bytes) => bytes.len(),
+            Self::Padded(padded) => padded.width(),
             Self::Shared(bytes) => bytes.len(),
         }
     }
@@ -65,6 +68,10 @@ impl Str<'_> {
         match self {
             Self::Int(value) => f(itoa::Buffer::new().format(*value).as_bytes()),
             Self::Slice(bytes) => f(bytes),
+            Self::Padded(padded) => {
+                let (text, width) = padded.text();
+                f(&text[..width])
+            }
             Self::Shared(bytes) => f(bytes),
         }
     }
@@ -284,6 +291,7 @@ impl<'a> Access<'a> {
         match entry.kind() {
             Kind::Inline(bytes) => Ok(Some(Str::Slice(bytes))),
             Kind::Int(value) => Ok(Some(Str::Int(value))),
+            Kind::Padded(padded) => Ok(Some(Str::Padded(padded))),
             Kind::Object if entry.type_of() == Type::String => Ok(self.long_string(db, key)),
             Kind::Object => Err(WrongType),
         }

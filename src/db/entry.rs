@@ -34,6 +34,11 @@ const EXPIRES: u8 = 1 << 2;
 const WIDE: u8 = 1 << 3;
 /// A string that was edited or is an arithmetic result: OBJECT ENCODING says `raw`.
 const EDITED: u8 = 1 << 4;
+/// The value is `vlen` decimal digits with leading zeroes, kept as one number: padded identifiers
+/// and counters are common, and eight bytes hold nineteen digits.
+const DIGITS: u8 = 1 << 5;
+/// Flags of values that are eight bytes between the lengths and the expiry.
+const NUMBER: u8 = INT | OBJECT | DIGITS;
 
 /// Strings from this length on live in an [`Object`].
 pub const INLINE_LIMIT: usize = 16 * 1024;
@@ -47,8 +52,48 @@ pub enum Body<'v> {
     Inline(&'v [u8]),
     /// The same, the result of an edit.
     Edited(&'v [u8]),
+    /// Digits with leading zeroes: [`Padded::parse`] says which strings are.
+    Padded(Padded),
     /// Anything else.
     Object(Box<Object>),
+}
+
+/// A number with leading zeroes, as text 9 to 19 digits wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padded {
+    value: u64,
+    width: u8,
+}
+
+impl Padded {
+    /// `text` as a padded number, if it is one and that saves memory.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if !(9..=19).contains(&text.len()) || text[0] != b'0' {
+            return None;
+        }
+        let digit = |sum: u64, byte: &u8| match byte {
+            b'0'..=b'9' => Some(sum * 10 + u64::from(byte - b'0')), // nineteen digits fit
+            _ => None,
+        };
+        let value = text.iter().try_fold(0, digit)?;
+        Some(Self { value, width: text.len() as u8 })
+    }
+
+    /// The text again: the first `width` bytes.
+    pub fn text(self) -> ([u8; 19], usize) {
+        let (mut text, mut rest) = ([b'0'; 19], self.value);
+        let width = usize::from(self.width).min(text.len());
+        for place in text[..width].iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        (text, width)
+    }
+
+    /// Width in bytes.
+    pub const fn width(self) -> usize {
+        self.width as usize
+    }
 }
 
 /// What an entry holds, for readers without a lock.
@@ -58,6 +103,8 @@ pub enum Kind<'a> {
     Int(i64),
     /// A short string.
     Inline(&'a [u8]),
+    /// A short string of digits.
+    Padded(Padded),
     /// An object, which only the holder of the stripe may touch.
     Object,
 }
@@ -116,7 +163,7 @@ impl Shape {
     }
 
     const fn expiry_at(self) -> usize {
-        self.number_at() + if self.flags & (INT | OBJECT) == 0 { 0 } else { 8 }
+        self.number_at() + if self.flags & NUMBER == 0 { 0 } else { 8 }
     }
 
     const fn key_at(self) -> usize {
@@ -124,7 +171,7 @@ impl Shape {
     }
 
     const fn size(self) -> usize {
-        self.key_at() + self.klen + self.vlen
+        self.key_at() + self.klen + if self.flags & NUMBER == 0 { self.vlen } else { 0 }
     }
 
     fn layout(self) -> Layout {
@@ -137,10 +184,15 @@ impl Entry {
     /// Builds an entry. `expiry` is Unix time in milliseconds. Keys have at most 512 MiB.
     #[inline]
     pub fn build(key: &[u8], body: Body<'_>, expiry: Option<i64>, access: u32) -> Owned {
+        let mut width = 0;
         let (mut flags, value, number, kind): (u8, &[u8], i64, Type) = match body {
             Body::Int(number) => (INT, &[], number, Type::String),
             Body::Inline(value) => (0, value, 0, Type::String),
             Body::Edited(value) => (EDITED, value, 0, Type::String),
+            Body::Padded(padded) => {
+                width = u16::from(padded.width);
+                (DIGITS, &[], padded.value as i64, Type::String)
+            }
             Body::Object(object) => {
                 let kind = object.type_of();
                 (OBJECT, &[], Box::into_raw(object) as i64, kind)
@@ -156,7 +208,7 @@ impl Entry {
         let shape = Shape { flags, klen: key.len(), vlen: value.len() };
         let head = Self {
             head: AtomicU32::new(access << 8 | u32::from(flags)),
-            vlen: value.len() as u16,
+            vlen: value.len() as u16 | width,
             klen: key.len() as u8,
             kind: kind as u8,
         };
@@ -169,9 +221,10 @@ impl Entry {
             };
             entry.write(head);
             if flags & WIDE != 0 {
-                block.add(HEAD).cast::<[u32; 2]>().write([key.len() as u32, value.len() as u32]);
+                let vlen = value.len() as u32 | u32::from(width);
+                block.add(HEAD).cast::<[u32; 2]>().write([key.len() as u32, vlen]);
             }
-            if flags & (INT | OBJECT) != 0 {
+            if flags & NUMBER != 0 {
                 block.add(shape.number_at()).cast::<i64>().write(number);
             }
             if let Some(expiry) = expiry {
@@ -218,20 +271,24 @@ impl Entry {
     #[inline(always)]
     pub fn kind(&self) -> Kind<'_> {
         let shape = self.shape();
-        if shape.flags & (INT | OBJECT) == 0 {
+        if shape.flags & NUMBER == 0 {
             let start = shape.key_at() + shape.klen;
             // SAFETY: N1, as for the key.
             Kind::Inline(unsafe { std::slice::from_raw_parts(self.at(start), shape.vlen) })
         } else if shape.flags & INT != 0 {
             // SAFETY: an INT block has the cell there.
             Kind::Int(unsafe { self.number(shape) }.load(Ordering::Acquire))
+        } else if shape.flags & DIGITS != 0 {
+            // SAFETY: a DIGITS block has the number there (N1: it never changes).
+            let value = unsafe { self.number(shape) }.load(Ordering::Relaxed) as u64;
+            Kind::Padded(Padded { value, width: shape.vlen as u8 })
         } else {
             Kind::Object
         }
     }
 
     /// # Safety
-    /// The entry is INT.
+    /// The entry is INT or DIGITS.
     #[inline(always)]
     unsafe fn number(&self, shape: Shape) -> &AtomicI64 {
         // SAFETY: `build` put an aligned i64 there (N2: only ever used as an atomic).
@@ -421,6 +478,32 @@ mod tests {
         assert_eq!(size(&[0; 16], Some(1)), 48);
         assert_eq!(size(&[0; 64], None), 96);
         assert_eq!(Entry::build(&[b'k'; 16], Body::Int(1), None, 0).entry().block_size(), 32);
+    }
+
+    #[test]
+    fn padded_numbers_keep_their_zeroes() {
+        for text in ["000000000", "000000123456", "0999999999999999999"] {
+            let padded = Padded::parse(text.as_bytes()).unwrap();
+            for klen in [16, 300] {
+                let key = vec![b'k'; klen];
+                let owned = Entry::build(&key, Body::Padded(padded), Some(5), 3);
+                let Kind::Padded(back) = owned.entry().kind() else { panic!("{text}") };
+                let (bytes, width) = back.text();
+                assert_eq!(&bytes[..width], text.as_bytes());
+                assert_eq!((owned.entry().key(), owned.entry().expiry()), (&key[..], Some(5)));
+                assert!(!owned.entry().set_int(1));
+            }
+        }
+        let small = Padded::parse(b"000000123456").unwrap();
+        assert_eq!(
+            Entry::build(&[b'k'; 16], Body::Padded(small), None, 0).entry().block_size(),
+            32
+        );
+        for text in
+            ["00000000", "123456789012", "00000000000000000000", "0000000x0000", "-00000001"]
+        {
+            assert_eq!(Padded::parse(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

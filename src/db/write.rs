@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use super::access::{Access, Key, Str, WrongType};
-use super::entry::{Body, Entry, INLINE_LIMIT, Kind, Owned};
+use super::entry::{Body, Entry, INLINE_LIMIT, Kind, Owned, Padded};
 use super::expire;
 use super::keyspace::Cause;
 use crate::index::{Place, Table};
@@ -58,6 +58,7 @@ pub struct Taken {
 enum Value {
     Int(i64),
     Plain(Vec<u8>),
+    Padded(Padded),
     Edited(Vec<u8>),
     Object(Box<Object>),
 }
@@ -157,6 +158,7 @@ impl<'a> Write<'_, 'a> {
         match entry.kind() {
             Kind::Inline(bytes) => Ok(Some(Str::Slice(bytes))),
             Kind::Int(value) => Ok(Some(Str::Int(value))),
+            Kind::Padded(padded) => Ok(Some(Str::Padded(padded))),
             Kind::Object => match self.object_of(entry) {
                 Some(Object::String(bytes)) => Ok(Some(Str::Shared(bytes.clone()))),
                 None => Err(WrongType),
@@ -459,6 +461,7 @@ impl Value {
     fn of(kind: Kind<'_>, edited: bool) -> Option<Self> {
         match kind {
             Kind::Int(value) => Some(Self::Int(value)),
+            Kind::Padded(padded) => Some(Self::Padded(padded)),
             Kind::Inline(bytes) if edited => Some(Self::Edited(bytes.to_vec())),
             Kind::Inline(bytes) => Some(Self::Plain(bytes.to_vec())),
             Kind::Object => None,
@@ -472,6 +475,7 @@ impl Taken {
         let body = match &self.value {
             Value::Int(value) => Body::Int(*value),
             Value::Plain(bytes) => Body::Inline(bytes),
+            Value::Padded(padded) => Body::Padded(*padded),
             Value::Edited(bytes) => Body::Edited(bytes),
             Value::Object(_) => {
                 let Value::Object(object) = self.value else { unreachable!("matched above") };
@@ -488,6 +492,8 @@ fn plain(key: &[u8], text: &[u8], expiry: Option<i64>, access: u32, edited: bool
         Entry::build(key, Body::Object(object), expiry, access)
     } else if edited {
         Entry::build(key, Body::Edited(text), expiry, access)
+    } else if let Some(padded) = Padded::parse(text) {
+        Entry::build(key, Body::Padded(padded), expiry, access)
     } else {
         Entry::build(key, Body::Inline(text), expiry, access)
     }
