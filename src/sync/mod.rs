@@ -1,7 +1,8 @@
 //! The only door to atomics and epochs.
 //!
-//! Everything that shares memory without a lock takes its atomics from here, so that one `cfg`
-//! (`eonkv_loom`) swaps them for loom's and the same code is model-checked. Reclamation is
+//! Everything that shares memory without a lock takes its atomics from here. The protocols below this
+//! module name theirs by `super::`, so `tests/loom.rs` compiles the same files on top of loom's and
+//! checks them in every interleaving. Reclamation is
 //! crossbeam-epoch's default collector behind [`Pin`]: only [`pin`] makes one, so "pinned in the
 //! right collector" is a fact of types.
 
@@ -11,14 +12,7 @@ pub mod gate;
 pub mod limbo;
 pub mod stripe;
 
-#[cfg(not(eonkv_loom))]
 pub use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering, fence,
-};
-
-#[cfg(eonkv_loom)]
-pub use loom::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
     Ordering, fence,
 };
@@ -73,9 +67,6 @@ impl Backoff {
     /// Waits a little, longer each time.
     pub fn wait(&mut self) {
         self.0 = self.0.saturating_add(1);
-        #[cfg(eonkv_loom)]
-        loom::thread::yield_now();
-        #[cfg(not(eonkv_loom))]
         match self.0 {
             0..64 => std::hint::spin_loop(),
             64..256 => std::thread::yield_now(),
