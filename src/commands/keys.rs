@@ -162,6 +162,7 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(N) in the number of keys")
         .tips(SHARDS_SUM),
     Command::new("wait", 3, Group::Generic, wait)
+        .flags(Flags::BLOCKING)
         .acl(&["connection"])
         .doc("3.0.0", "numreplicas timeout", "Waits until replicas have the client's writes.")
         .tips(&["request_policy:all_shards", "response_policy:agg_min"]),

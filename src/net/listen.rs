@@ -59,16 +59,6 @@ impl Listener {
     }
 }
 
-impl Listener {
-    /// The TCP port it listens on.
-    pub fn port(&self) -> Option<u16> {
-        match self {
-            Self::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
-            Self::Unix(_) => None,
-        }
-    }
-}
-
 /// `ip:port`, IPv6 in brackets, a mapped IPv4 address as such.
 fn address(address: SocketAddr) -> String {
     SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
@@ -117,37 +107,6 @@ pub fn tcp(bind: &[String], port: u16, backlog: u32) -> io::Result<Vec<Listener>
         }
     }
     Ok(listeners)
-}
-
-/// As [`tcp`], on a port where some of `old` listen on some of the addresses: those are taken over,
-/// by a second handle on the same socket. `old` stays usable whatever happens.
-pub fn replace(
-    old: &[Listener],
-    bind: &[String],
-    port: u16,
-    backlog: u32,
-) -> io::Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
-    for text in bind {
-        let name = text.strip_prefix('-').unwrap_or(text);
-        let ip = address_of(name, port);
-        match ip.as_ref().ok().and_then(|ip| same(old, SocketAddr::new(*ip, port))) {
-            Some(listener) => listeners.push(listener?),
-            None => listeners.extend(tcp(std::slice::from_ref(text), port, backlog)?),
-        }
-    }
-    Ok(listeners)
-}
-
-/// A second handle on the socket among `listeners` that is bound to `address`.
-fn same(listeners: &[Listener], address: SocketAddr) -> Option<io::Result<Listener>> {
-    listeners.iter().find_map(|listener| match listener {
-        Listener::Tcp(tcp) if tcp.local_addr().ok() == Some(address) => {
-            let copy = SockRef::from(tcp).try_clone();
-            Some(copy.map(|socket| Listener::Tcp(TcpListener::from_std(socket.into()))))
-        }
-        _ => None,
-    })
 }
 
 /// The address, or its whole family, does not exist here.

@@ -4,7 +4,8 @@
 //! sleep -> events -> read -> parse, run, encode (batches of 64) -> one write -> ... -> mail -> due -> sleep
 //! ```
 //! A read shorter than the room it was given has emptied the socket, so no second call asks. After
-//! four full reads a connection goes to the end of the `ready` list: nobody starves behind a firehose.
+//! [`READ_BUDGET`] bytes a connection goes to the end of the `ready` list: nobody starves behind a
+//! firehose.
 
 use super::conn::{Conn, Parked, Why};
 use super::engine::Engine;
@@ -31,8 +32,8 @@ use std::time::{Duration, Instant};
 const WAKE: Token = Token(usize::MAX);
 /// Size of the scratch buffer, and so of the longest read.
 const SCRATCH: usize = 256 * 1024;
-/// Full reads in a row before others have their turn.
-const READS: usize = 4;
+/// Bytes read in a row before others have their turn.
+const READ_BUDGET: usize = 4 * SCRATCH;
 /// Replies of one batch after another are collected up to this many bytes before they are written.
 const WRITE_AT: usize = 256 * 1024;
 /// Time between two looks at what only time changes, in milliseconds.
@@ -249,7 +250,8 @@ impl Worker {
         if !conn.output.is_empty() && self.flush(conn) == Fate::Close {
             return Fate::Close;
         }
-        for _ in 0..READS {
+        let mut budget = READ_BUDGET;
+        while budget > 0 {
             // A client that waits for a pause may leave; one whose reply is withheld gets it.
             let waits_again = conn.parked.as_ref().is_some_and(|p| p.why == Why::Again);
             if conn.hung_up && waits_again {
@@ -258,9 +260,12 @@ impl Worker {
             if !conn.readable || conn.is_held() || self.stop_at.is_some() {
                 break;
             }
-            match self.read(conn) {
+            let before = conn.parser.received();
+            let got = self.read(conn);
+            budget = budget.saturating_sub(conn.parser.received() - before);
+            match got {
                 Ok(Got::Bytes(n)) if self.feed(conn, n) == Fate::Close => return Fate::Close,
-                Ok(Got::Bytes(_)) => {}
+                Ok(Got::Bytes(n)) => budget = budget.saturating_sub(n.max(1)),
                 Ok(Got::Nothing) => conn.readable = false,
                 Ok(Got::End) | Err(_) => return Fate::Close,
             }

@@ -38,6 +38,8 @@ pub struct Acceptor {
     signals: Signals,
     tcp: Vec<Listener>,
     unix: Option<Listener>,
+    /// Where `tcp` listens.
+    place: Listen,
     /// Descriptors ran out: accept again at the next tick.
     starved: bool,
 }
@@ -57,8 +59,9 @@ impl Acceptor {
             let _ = waker.wake();
         });
         let signals = Signals::register(poll.registry(), SIGNALS)?;
-        let starved = false;
-        let mut acceptor = Self { shared, workers, poll, signals, tcp, unix, starved };
+        let (starved, config) = (false, shared.config.get());
+        let place = Listen { port: config.port, bind: config.bind.clone() };
+        let mut acceptor = Self { shared, workers, poll, signals, tcp, unix, place, starved };
         acceptor.watch()?;
         Ok(acceptor)
     }
@@ -117,32 +120,31 @@ impl Acceptor {
         None
     }
 
-    /// Listens elsewhere. Sockets that are in both places stay open; nothing changes on failure.
+    /// Listens elsewhere, or, if that fails, where it did before.
     fn listen(&mut self, place: &Listen) -> io::Result<()> {
         let backlog = self.shared.config.get().tcp_backlog;
-        for listener in &mut self.tcp {
-            source(listener).deregister(self.poll.registry())?;
-        }
-        let before = std::mem::take(&mut self.tcp);
-        // The old sockets hold their ports until the new ones are open, unless they overlap.
-        let opened = listen::tcp(&place.bind, place.port, backlog).or_else(|error| {
-            if error.kind() == ErrorKind::AddrInUse && overlaps(&before, place.port) {
-                return listen::replace(&before, &place.bind, place.port, backlog);
-            }
-            Err(error)
-        });
+        let opened = if place.port == self.place.port {
+            // Addresses may overlap with those in use, so these must be closed first.
+            self.tcp.clear();
+            listen::tcp(&place.bind, place.port, backlog)
+        } else {
+            listen::tcp(&place.bind, place.port, backlog)
+        };
         let result = match opened {
             Ok(listeners) => {
                 self.tcp = listeners;
+                self.place = place.clone();
                 Ok(())
             }
-            Err(error) => {
-                self.tcp = before;
+            Err(error) if self.tcp.is_empty() => {
+                self.tcp = listen::tcp(&self.place.bind, self.place.port, backlog)?;
                 Err(error)
             }
+            Err(error) => Err(error),
         };
-        if let Some(unix) = &mut self.unix {
-            source(unix).deregister(self.poll.registry())?;
+        for listener in self.tcp.iter_mut().chain(&mut self.unix) {
+            // Those that are new are not registered yet, which is no harm.
+            let _ = source(listener).deregister(self.poll.registry());
         }
         self.watch()?;
         result
@@ -217,8 +219,4 @@ fn source(listener: &mut Listener) -> &mut dyn Source {
         Listener::Tcp(listener) => listener,
         Listener::Unix(listener) => listener,
     }
-}
-
-fn overlaps(listeners: &[Listener], port: u16) -> bool {
-    listeners.iter().any(|listener| listener.port() == Some(port))
 }

@@ -20,7 +20,7 @@ use crate::session::pause::Conditions;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -35,13 +35,48 @@ pub fn main() -> ExitCode {
         Ok(startup) => startup,
         Err(code) => return ExitCode::from(u8::try_from(code).unwrap_or(1)),
     };
-    match serve(startup) {
+    let result = if startup.config.daemonize && !is_detached() {
+        detach().map_err(|error| format!("Cannot run in the background: {error}"))
+    } else {
+        serve(startup)
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             eprintln!("{text}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Set in the environment of a process that was started to run in the background.
+const DETACHED: &str = "_EONKV_DETACHED";
+
+/// Whether this is that process: it then leaves the terminal's session.
+fn is_detached() -> bool {
+    let detached = std::env::var_os(DETACHED).is_some();
+    if detached {
+        // Fails only for the leader of a session, which has no terminal to be freed from.
+        let _ = rustix::process::setsid();
+    }
+    detached
+}
+
+/// `daemonize`: starts this program again, without terminal, and lets the caller go. A fork would
+/// do, but only before any thread exists, and not without `unsafe`.
+fn detach() -> io::Result<()> {
+    if std::env::args_os().any(|argument| argument == "-") {
+        let text = "the configuration came from standard input, which cannot be read twice";
+        return Err(io::Error::other(text));
+    }
+    Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .env(DETACHED, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(())
 }
 
 fn serve(startup: Startup) -> Result<(), String> {
