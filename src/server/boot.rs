@@ -2,6 +2,7 @@
 
 use super::accept::Acceptor;
 use super::background::Background;
+use super::http::Http;
 use super::logging::{self, Log, Options};
 use super::start;
 use crate::clock::Clock;
@@ -117,6 +118,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     if let Err(error) = config::score_out_of_memory(&shared.config.get(), false) {
         tracing::warn!("Unable to write oom_score_adj: {error}");
     }
+    let http = Http::start(Arc::clone(&shared))?;
     let failed = |error: io::Error| format!("Cannot start: {error}");
     let (workers, threads) = spawn(&shared).map_err(failed)?;
     let background = Background::start(Arc::clone(&shared)).map_err(failed)?;
@@ -125,6 +127,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     acceptor.run();
     drop(background);
     acceptor.stop(threads);
+    drop(http); // it has said `stopping` until now
     Ok(())
 }
 

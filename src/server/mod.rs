@@ -6,6 +6,7 @@
 mod accept;
 pub mod background;
 mod boot;
+mod http;
 pub mod logging;
 pub mod start;
 mod stop;

@@ -1,9 +1,8 @@
 //! The page that Prometheus scrapes: the rows of INFO under redis_exporter's names, and what has
 //! labels (commands, databases, errors), which INFO tells as families.
 //!
-//! Plain figures go through the `metrics` recorder, so whatever else of the server records an event
-//! there appears on the page too. The recorder knows neither ready-made bucket counts nor counters
-//! with fractions, so those lines are written here.
+//! Plain figures go through the exporter's recorder, which knows the format. It knows neither
+//! ready-made bucket counts nor counters with fractions, so those lines are written here.
 
 use super::field::{Export, Field, Value};
 use super::snapshot::Snapshot;
@@ -57,20 +56,15 @@ const BOUNDS_US: [u64; 18] = [
 
 static META: Metadata<'static> = Metadata::new(module_path!(), metrics::Level::INFO, None);
 
-/// Keeps the recorder between scrapes.
-pub struct Exporter {
+/// One page being made. The recorder lives as long as the page: it never lets a counter go back,
+/// and CONFIG RESETSTAT does.
+struct Exporter {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
 }
 
-impl std::fmt::Debug for Exporter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Exporter").finish_non_exhaustive()
-    }
-}
-
-impl Default for Exporter {
-    fn default() -> Self {
+impl Exporter {
+    fn new() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         for field in SECTIONS.iter().flat_map(|section| section.fields) {
             match field.export {
@@ -88,28 +82,27 @@ impl Default for Exporter {
     }
 }
 
-impl Exporter {
-    /// The page, in Prometheus' text format.
-    pub fn page(&self, shared: &Shared) -> String {
-        let snapshot = Snapshot::new(shared, &shared.keyspace);
-        for field in SECTIONS.iter().flat_map(|section| section.fields) {
-            self.record(field, &snapshot);
+/// The page, in Prometheus' text format.
+pub fn page(shared: &Shared) -> String {
+    let snapshot = Snapshot::new(shared, &shared.keyspace);
+    let exporter = Exporter::new();
+    let fields = || SECTIONS.iter().flat_map(|section| section.fields);
+    fields().for_each(|field| exporter.record(field, &snapshot));
+    let mut page = Page(exporter.handle.render());
+    for field in fields() {
+        if let (Export::Counter(name), Value::Float(..)) = (field.export, field.value) {
+            page.head(name, "counter", field.help);
+            page.line(name, "", field.number(&snapshot).unwrap_or(0.0));
         }
-        self.handle.run_upkeep();
-        let mut page = Page(self.handle.render());
-        for field in SECTIONS.iter().flat_map(|section| section.fields) {
-            if let (Export::Counter(name), Value::Float(..)) = (field.export, field.value) {
-                page.head(name, "counter", field.help);
-                page.line(name, "", field.number(&snapshot).unwrap_or(0.0));
-            }
-        }
-        server(&mut page, &snapshot);
-        commands(&mut page, &snapshot);
-        databases(&mut page, &snapshot);
-        events(&mut page, &snapshot);
-        page.0
     }
+    server(&mut page, &snapshot);
+    commands(&mut page, &snapshot);
+    databases(&mut page, &snapshot);
+    events(&mut page, &snapshot);
+    page.0
+}
 
+impl Exporter {
     fn record(&self, field: &Field, snapshot: &Snapshot<'_>) {
         match (field.export, field.value) {
             (Export::Gauge(name), _) => {
@@ -224,7 +217,9 @@ fn commands(page: &mut Page, s: &Snapshot<'_>) {
     page.labelled("redis_latency_percentiles_usec", "gauge");
     for (command, times) in &times {
         for &percent in &s.config.latency_tracking_info_percentiles {
-            let labels = format!("{},quantile=\"{}\"", quoted("cmd", command), percent / 100.0);
+            // Through an integer, as 99.9 / 100 is not 0.999.
+            let quantile = (percent * 1e6).round() / 1e8;
+            let labels = format!("{},quantile=\"{quantile}\"", quoted("cmd", command));
             let value = times.percentile(percent) as f64 / 1000.0;
             page.line("redis_latency_percentiles_usec", &labels, value);
         }

@@ -167,7 +167,7 @@ mod tests {
         assert!(text.contains("latency_percentiles_usec_info:p50=1."));
         assert!(text.contains("errorstat_WRONG_TYPE:count=1\r\n"));
         assert!(text.contains("\r\n\r\n# Keyspace\r\n"));
-        let page = export::Exporter::default().page(&shared);
+        let page = export::page(&shared);
         for line in page.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
             let (name, value) = line.rsplit_once(' ').expect(line);
             assert!(value.parse::<f64>().is_ok_and(f64::is_finite), "{line}");
