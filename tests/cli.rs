@@ -4,7 +4,6 @@
 //! bytes. So every byte on stdout, the exit code and every request sent can be checked, without any real
 //! server's state or timing.
 
-#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 #![allow(clippy::unwrap_used, reason = "a helper that fails shall fail its test")]
 
 use std::io::{BufRead, BufReader, Read, Write};

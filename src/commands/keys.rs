@@ -581,6 +581,7 @@ fn dbsize(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
 
 fn select(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let index = database(cx, args.get(1), NOT_AN_INTEGER)?;
+    cx.db.prepare(index);
     cx.session.select(index);
     cx.db.db = index;
     cx.reply.ok();
@@ -669,7 +670,11 @@ fn object_refcount(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let Some(entry) = object_entry(cx, args) else { return Ok(()) };
     // Integers up to here are cells of their own with us, as cheap as Redis' shared ones; whoever
     // asks is told what Redis tells of those.
-    let shared = matches!(entry.kind(), Kind::Int(0..10_000)) && cx.local.config.maxmemory == 0;
+    let shared = matches!(entry.kind(), Kind::Int(0..10_000)) && {
+        let config = &cx.local.config;
+        let policy = config.maxmemory_policy;
+        config.maxmemory == 0 || !(policy.uses_lru() || policy.uses_lfu())
+    };
     cx.reply.int(if shared { i64::from(i32::MAX) } else { 1 });
     Ok(())
 }

@@ -126,9 +126,9 @@ pub static PARAMS: &[Param] = &[
     Param::new("maxmemory-clients", special("bytes, or N% of maxmemory", special::client_memory, special::set_client_memory), "0",
         "Memory of all clients together, above which the largest are closed; 0 is no bound.").live(),
     Param::new("metrics-port", number!(metrics_port, 0, 65535), "0",
-        "HTTP port for /metrics, /healthz and /readyz; 0 opens none."),
+        "HTTP port for /metrics, /healthz and /readyz; 0 opens none.").hidden(),
     Param::new("metrics-bind", text!(metrics_bind), "127.0.0.1",
-        "Address of the metrics port."),
+        "Address of the metrics port.").hidden(),
 
     // Access
     Param::new("requirepass", secret!(requirepass), "",

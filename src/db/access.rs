@@ -250,6 +250,11 @@ impl<'a> Access<'a> {
         f(self, &alone)
     }
 
+    /// Makes the table of a database before it is written to.
+    pub fn prepare(&self, db: usize) {
+        self.keyspace.prepare(db, self.pin);
+    }
+
     /// Empties databases in one step; their memory is freed in the background.
     pub fn flush(&mut self, databases: std::ops::Range<usize>) {
         self.exclusive(|access, alone| {

@@ -120,6 +120,13 @@ impl Keyspace {
         self.tables[db].get_or_make(&self.stripes, pin)
     }
 
+    /// Makes the table of `db` if there is none. Its first chunk of buckets counts as used memory
+    /// at once (though untouched pages of it do not exist), so it is made when a client selects the
+    /// database or empties it, and not by the first write, where `maxmemory` would be surprised.
+    pub fn prepare(&self, db: usize, pin: &Pin) {
+        self.tables[db].get_or_make(&self.stripes, pin);
+    }
+
     /// Number of keys in `db`, and of those with an expiry.
     pub fn size(&self, db: usize) -> (u64, u64) {
         let sum = self.counters.iter().fold((0, 0), |(keys, volatile), counters| {
@@ -154,6 +161,9 @@ impl Keyspace {
     pub fn flush(&self, db: usize, pin: &Pin, alone: &Exclusive<'_>) -> u64 {
         let _ = alone;
         let (keys, _) = self.size(db);
+        if keys == 0 {
+            return 0; // exact, as nobody else is here
+        }
         let flushed = Arc::clone(&self.flushed);
         flushed.pending.fetch_add(keys as usize, Ordering::Relaxed);
         let taken = self.tables[db].take(pin, move |table| {
@@ -162,6 +172,9 @@ impl Keyspace {
         });
         debug_assert!(taken || keys == 0);
         self.counters.iter().for_each(|counters| counters.clear(db));
+        if taken {
+            self.prepare(db, pin);
+        }
         keys
     }
 

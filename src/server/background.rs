@@ -33,6 +33,7 @@ impl Background {
         let thread = thread::Builder::new().name("background".into()).spawn(move || {
             let mut local = shared.keyspace.sit();
             let mut sweeper = Sweeper::default();
+            shared.keyspace.prepare(0, &pin());
             while !flag.load(Ordering::Acquire) {
                 turn(&shared, &mut local, &mut sweeper);
                 thread::park_timeout(PERIOD);

@@ -54,6 +54,10 @@ static SUBCOMMANDS: &[Sub] = &[
         cx.shared.process.change_replid();
         ok(cx)
     }),
+    sub("CONFIG-REWRITE-FORCE-ALL", 2..=2, "", "Writes every parameter to the file.", |cx, _| {
+        super::config::write_file(cx.shared, true)?;
+        ok(cx)
+    }),
     sub("DIGEST", 2..=2, "", "A number that two equal data sets share.", digest::digest),
     sub("DIGEST-VALUE", 3..=ANY, "<key> [<key> ...]", "The same for single keys.", digest::values),
     sub("ERROR", 3..=3, "<string>", "Replies with an error of this text.", |_, args| {
