@@ -554,9 +554,9 @@ fn words(line: &[u8], base: usize, batch: &mut Batch) -> Result<(), ProtocolErro
             return Ok(());
         }
         let rest = &line[at..];
-        let stop = |&b: &u8| is_blank(b) || b == b'"' || b == b'\'';
+        let stop = |&b: &u8| ends_word(b) || b == b'"' || b == b'\'';
         let plain = rest.iter().position(stop).unwrap_or(rest.len());
-        if rest.get(plain).is_none_or(|&b| is_blank(b)) {
+        if rest.get(plain).is_none_or(|&b| ends_word(b)) {
             batch.spans.push(Span { at: (base + at) as u32, len: plain as u32 });
             at += plain;
             continue;
@@ -576,7 +576,7 @@ fn quoted(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
         match byte {
-            b if is_blank(b) => break,
+            b if ends_word(b) => break,
             b'"' | b'\'' => {
                 at = quoted_part(text, at, &mut word)?;
                 return text.get(at).is_none_or(|&b| is_blank(b)).then_some((word, at));
@@ -629,6 +629,12 @@ fn quoted_part(text: &[u8], mut at: usize, word: &mut Vec<u8>) -> Option<usize> 
 
 fn hex(digit: u8) -> u8 {
     (digit as char).to_digit(16).map_or(0, |value| value as u8)
+}
+
+/// What parts two bare words. A form feed or vertical tab does not, though between words both are
+/// skipped: so Redis has it.
+fn ends_word(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// What C calls white space.

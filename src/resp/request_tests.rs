@@ -256,3 +256,11 @@ proptest! {
         prop_assert_eq!(run(&[&bytes[..cut], &bytes[cut..]]), (vec![words], None));
     }
 }
+
+/// Found by the fuzz target `inline`.
+#[test]
+fn a_form_feed_parts_no_words() {
+    let (requests, error) = run(&[b"\x0ca\x0cb\x0b \x0b'c'\x0cd\n"]);
+    let words: [&[u8]; 3] = [b"a\x0cb\x0b", b"c", b"d"];
+    assert_eq!((requests, error), (vec![words.map(<[u8]>::to_vec).to_vec()], None));
+}
