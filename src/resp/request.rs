@@ -378,6 +378,7 @@ impl Parser {
                 block.reserve_exact(have.len());
                 block.extend_from_slice(have);
                 self.big = Some(Big { filled: have.len(), block, len });
+                self.spans.reserve(1); // so that what the request takes does not change at its end
                 self.parsed = input.len() - body;
                 self.searched = 0;
             }
