@@ -284,3 +284,36 @@ fn a_stopping_server_answers_what_it_took() {
     assert_eq!(client.rest(), b"");
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn idle_clients_are_closed_and_busy_ones_stay() {
+    let server = Server::start(&["--timeout", "1"]);
+    let (mut idle, mut busy) = (server.client(), server.client());
+    idle.ask(b"PING\r\n", b"+PONG\r\n");
+    let began = Instant::now();
+    let watch = std::thread::spawn(move || idle.rest());
+    while !watch.is_finished() && began.elapsed() < Duration::from_secs(8) {
+        busy.ask(b"PING\r\n", b"+PONG\r\n");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(watch.is_finished() && began.elapsed() > Duration::from_secs(1));
+    busy.ask(b"PING\r\n", b"+PONG\r\n");
+}
+
+#[test]
+fn idle_connections_cost_little() {
+    let server = Server::start(&[]);
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let mut warm: Vec<Client> = (0..50).map(|_| server.client()).collect();
+    warm.iter_mut().for_each(|client| client.ask(b"PING\r\n", b"+PONG\r\n"));
+    let before = resident();
+    let mut clients: Vec<Client> = (0..400).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| client.ask(b"SET k v\r\nGET k\r\n", b"+OK\r\n$1\r\nv\r\n"));
+    let each = (resident().saturating_sub(before)) * 1024 / 400;
+    assert!(each <= 4096, "{each} bytes for an idle connection");
+}

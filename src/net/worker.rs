@@ -68,6 +68,8 @@ pub struct Worker {
     ready: VecDeque<usize>,
     parked: Vec<usize>,
     scratch: Box<[u8]>,
+    /// There are cores to spare, so polling for a while takes nothing from other workers.
+    may_spin: bool,
     next_tick: i64,
     ticks: u32,
     stop_at: Option<Instant>,
@@ -96,7 +98,9 @@ impl Worker {
             // The poll lives as long as the thread; if waking fails the next tick finds the mail.
             let _ = waker.wake();
         });
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
+            may_spin: shared.clients.workers() < cores,
             engine: Engine::new(shared, number),
             handle,
             poll,
@@ -105,7 +109,7 @@ impl Worker {
             ready: VecDeque::new(),
             parked: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
-            next_tick: 0,
+            next_tick: 1,
             ticks: 0,
             stop_at: None,
         })
@@ -118,7 +122,14 @@ impl Worker {
             if let Err(error) = self.wait(&mut events) {
                 tracing::warn!("Waiting for events failed: {error}");
             }
-            self.turn(&events);
+            // Commands are guarded one connection at a time (N4). Should the loop itself panic, the
+            // connection in its hands is lost, but the worker goes on.
+            if catch_unwind(AssertUnwindSafe(|| self.turn(&events))).is_err() {
+                tracing::error!("The loop of worker {} panicked", self.engine.local.worker);
+                self.scratch = vec![0; SCRATCH].into_boxed_slice();
+                self.engine.reset();
+                self.engine.end(true);
+            }
         }
         for slot in 0..self.conns.len() {
             if let Some(conn) = self.conns[slot].take() {
@@ -171,7 +182,7 @@ impl Worker {
             return self.poll.poll(events, Some(timeout));
         }
         let spin = Duration::from_micros(u64::from(self.engine.config().spin_us));
-        if !spin.is_zero() && !self.conns.is_empty() {
+        if !spin.is_zero() && self.may_spin && !self.conns.is_empty() {
             let began = Instant::now();
             while began.elapsed() < spin {
                 self.poll.poll(events, Some(Duration::ZERO))?;
@@ -201,6 +212,9 @@ impl Worker {
             i64::try_from(parked.until).ok()
         });
         let next = parked.min().map_or(self.next_tick, |until| until.min(self.next_tick));
+        if next == 0 {
+            return Duration::ZERO; // a command that runs in slices goes on
+        }
         Duration::from_millis(u64::try_from(next - now).unwrap_or(0).clamp(1, TICK as u64))
     }
 
@@ -424,7 +438,7 @@ impl Worker {
                 return;
             }
             After::Park(until) => (until, Why::Reply(conn.session.unblockable)),
-            After::Retry => (now as u64 + 1, Why::Again),
+            After::Retry => (0, Why::Again), // in the next turn, after the others
             After::Paused => {
                 let until = self.engine.shared.conditions.paused(now).map_or(now, |(_, at)| at);
                 self.engine.shared.clients.block(&client, true);
