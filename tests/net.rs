@@ -313,7 +313,9 @@ fn idle_connections_cost_little() {
     warm.iter_mut().for_each(|client| client.ask(b"PING\r\n", b"+PONG\r\n"));
     let before = resident();
     let mut clients: Vec<Client> = (0..400).map(|_| server.client()).collect();
-    clients.iter_mut().for_each(|client| client.ask(b"SET k v\r\nGET k\r\n", b"+OK\r\n$1\r\nv\r\n"));
+    clients
+        .iter_mut()
+        .for_each(|client| client.ask(b"SET k v\r\nGET k\r\n", b"+OK\r\n$1\r\nv\r\n"));
     let each = (resident().saturating_sub(before)) * 1024 / 400;
     assert!(each <= 4096, "{each} bytes for an idle connection");
 }
