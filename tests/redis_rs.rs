@@ -1,7 +1,9 @@
 //! The redis crate against the built server, as an application uses it: RESP2 and RESP3, pipelines,
 //! expiry, AUTH, errors, scanning, big values, and a connection that the server cuts.
 
-use redis::{Client, Commands, Connection, ErrorKind, RedisResult, ServerErrorKind, Value, cmd, pipe};
+use redis::{
+    Client, Commands, Connection, ErrorKind, RedisResult, ServerErrorKind, Value, cmd, pipe,
+};
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -156,7 +158,8 @@ fn a_scan_sees_every_key() {
         }
         let () = pipeline.query(&mut c).unwrap();
         let () = c.set("other", 1).unwrap();
-        let seen = c.scan_match::<_, String>("scan:*").unwrap().collect::<RedisResult<BTreeSet<_>>>();
+        let seen =
+            c.scan_match::<_, String>("scan:*").unwrap().collect::<RedisResult<BTreeSet<_>>>();
         assert_eq!(seen.unwrap().len(), 3000);
     }
 }

@@ -139,6 +139,11 @@ def read_output(text, outcome):
         elif error and not over and not re.match(r"^(\[\d+/\d+ done\]|Testing )", line):
             error[1] = (error[1] + "\n" + line).strip()[:600]
     outcome.ended = outcome.ended and over
+    for error in outcome.failed:
+        lines = error[1].split("\n")
+        # The suite cuts the first characters off an error reply; the next line has it whole.
+        if len(lines) > 1 and lines[0] and lines[1].endswith(lines[0]):
+            error[1] = "\n".join(lines[1:])
     return timed_out
 
 
