@@ -20,6 +20,7 @@ use eonkv::session::pause::Conditions;
 use eonkv::session::{Registry, Session, registry::Origin};
 use eonkv::sync;
 use std::sync::Arc;
+use std::time::Duration;
 
 const KEYS: u64 = 1_000_000;
 const DEPTH: usize = 64;
@@ -136,6 +137,7 @@ impl Worker {
                 config: shared.config.get(),
                 worker: number,
                 candidates: Candidates::default(),
+                waited: Duration::ZERO,
             },
             seat: shared.keyspace.sit(),
             session: Session::new(shared.clients.add(origin), false),

@@ -161,13 +161,13 @@ def running_case(events):
 
 def run_unit(o, unit, ports):
     outcome = Outcome(unit)
-    began, hangs = time.time(), []
+    began, hangs, left_out = time.time(), [], judge.left_out(unit)
     while True:
         with tempfile.TemporaryDirectory(prefix="eonkv-suite-") as name:
             room = Path(name) / "suite"
             room.mkdir()
             make_room(o, room)
-            text, events, hung = run_once(o, room, unit, ports, hangs)
+            text, events, hung = run_once(o, room, unit, ports, hangs + left_out)
             if o.logs:
                 kept = o.logs / unit.replace("/", "_")
                 shutil.rmtree(kept, ignore_errors=True)
