@@ -1,8 +1,7 @@
 //! What a worker does between read and write, without sockets: parse, find, prefetch, run, encode.
 //!
-//! `cargo bench --bench loop`. Each thread runs batches of 64 requests on one keyspace of a million
-//! keys with values of 64 bytes. The same work per thread on one thread and on two: if nothing is
-//! shared that need not be, two threads take the time of one. Needs two idle cores for that.
+//! `cargo bench --bench loop`. One keyspace of a million keys with values of 64 bytes, keys picked at
+//! random; pipelines of 1, 16 and 64 requests. What the server costs beyond this is the kernel's.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -23,12 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const KEYS: u64 = 1_000_000;
+/// Requests a batch while loading.
 const DEPTH: usize = 64;
-/// Prepared batches per thread: enough that no cache holds their keys.
+/// Prepared batches: enough that no cache holds their keys.
 const PREPARED: usize = 2048;
-/// Batches that each thread runs per sample.
-const ROUNDS: usize = 8 * PREPARED;
-const THREADS: usize = 2;
 
 fn main() {
     divan::main();
@@ -44,43 +41,6 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
-/// Which key: all alike, or the few often (exponent 0.99, by the usual approximation).
-#[derive(Clone, Copy)]
-enum Spread {
-    Uniform,
-    Zipf,
-}
-
-impl Spread {
-    fn pick(self, random: &mut Random, zeta: f64) -> u64 {
-        const THETA: f64 = 0.99;
-        if matches!(self, Self::Uniform) {
-            return random.next() % KEYS;
-        }
-        let n = KEYS as f64;
-        let (u, two) = (random.unit(), 1.0 + 0.5f64.powf(THETA));
-        let uz = u * zeta;
-        let rank = if uz < 1.0 {
-            0
-        } else if uz < two {
-            1
-        } else {
-            let eta = (1.0 - (2.0 / n).powf(1.0 - THETA)) / (1.0 - two / zeta);
-            (n * (eta * u - eta + 1.0).powf(1.0 / (1.0 - THETA))) as u64
-        };
-        // Ranks are scattered over the keys, as hot keys are in life.
-        rank.min(KEYS - 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % KEYS
-    }
-}
-
-fn zeta() -> f64 {
-    (1..=KEYS).map(|i| 1.0 / (i as f64).powf(0.99)).sum()
 }
 
 fn push_get(input: &mut Vec<u8>, key: u64) {
@@ -98,10 +58,10 @@ fn shared() -> Arc<Shared> {
     Arc::new(Shared {
         config: Live::new(Config::default()),
         config_file: None,
-        keyspace: Arc::new(Keyspace::new(16, THREADS, clock)),
-        clients: Registry::new(THREADS),
+        keyspace: Arc::new(Keyspace::new(16, 1, clock)),
+        clients: Registry::new(1),
         conditions: Conditions::default(),
-        metrics: Metrics::new(THREADS, table().rows.len()),
+        metrics: Metrics::new(1, table().rows.len()),
         control: Control::default(),
         started_ms,
         run_id: "0".repeat(40),
@@ -119,13 +79,12 @@ struct Worker {
     parser: Parser,
     batch: Batch,
     reply: Reply,
-    prepared: Vec<Vec<u8>>,
 }
 
 impl Worker {
-    fn new(shared: &Arc<Shared>, number: usize) -> Self {
+    fn new(shared: &Arc<Shared>) -> Self {
         let origin = Origin {
-            worker: number,
+            worker: 0,
             fd: -1,
             peer: String::new(),
             local: String::new(),
@@ -135,7 +94,7 @@ impl Worker {
         Self {
             local: commands::Local {
                 config: shared.config.get(),
-                worker: number,
+                worker: 0,
                 candidates: Candidates::default(),
                 waited: Duration::ZERO,
             },
@@ -144,7 +103,6 @@ impl Worker {
             parser: Parser::default(),
             batch: Batch::default(),
             reply: Reply::with_capacity(64 * 1024),
-            prepared: Vec::new(),
             shared: Arc::clone(shared),
         }
     }
@@ -175,69 +133,45 @@ impl Worker {
             self.turn(&input);
         }
     }
+}
 
-    fn prepare(&mut self, number: u64, spread: Spread, reads: u64, zeta: f64) {
-        let mut random = Random(number * 7919 + reads);
-        self.prepared = (0..PREPARED)
-            .map(|_| {
-                let mut input = Vec::new();
-                for _ in 0..DEPTH {
-                    let key = spread.pick(&mut random, zeta);
-                    if random.next() % 100 < reads {
-                        push_get(&mut input, key);
-                    } else {
-                        push_set(&mut input, key);
-                    }
-                }
-                input
-            })
-            .collect();
-    }
-
-    fn rounds(&mut self) {
-        let prepared = std::mem::take(&mut self.prepared);
-        self.shared.keyspace.gate.enter(self.seat.seat);
-        for input in prepared.iter().cycle().take(ROUNDS) {
-            self.turn(input);
+/// Runs batches of `depth` requests, of which `reads` in a hundred are GETs.
+fn run(bencher: Bencher, depth: usize, reads: u64) {
+    let mut worker = Worker::new(&shared());
+    worker.shared.keyspace.gate.enter(worker.seat.seat);
+    worker.load();
+    let mut random = Random(reads + 1);
+    let prepared: Vec<Vec<u8>> = (0..PREPARED * DEPTH / depth)
+        .map(|_| {
+            let mut input = Vec::new();
+            for _ in 0..depth {
+                let key = random.next() % KEYS;
+                let push = if random.next() % 100 < reads { push_get } else { push_set };
+                push(&mut input, key);
+            }
+            input
+        })
+        .collect();
+    let mut inputs = prepared.iter().cycle();
+    bencher.counter(ItemsCount::new(depth)).bench_local(|| {
+        if let Some(input) = inputs.next() {
+            worker.turn(input);
         }
-        self.shared.keyspace.gate.leave(self.seat.seat);
-        self.prepared = prepared;
-    }
-}
-
-fn mix(bencher: Bencher, threads: usize, spread: Spread, reads: u64) {
-    let shared = shared();
-    let mut workers: Vec<Worker> = (0..threads).map(|n| Worker::new(&shared, n)).collect();
-    workers[0].load();
-    let zeta = zeta();
-    for (number, worker) in workers.iter_mut().enumerate() {
-        worker.prepare(number as u64, spread, reads, zeta);
-    }
-    bencher.counter(ItemsCount::new(threads * ROUNDS * DEPTH)).bench_local(|| {
-        std::thread::scope(|scope| {
-            workers.iter_mut().for_each(|worker| {
-                scope.spawn(|| worker.rounds());
-            });
-        });
     });
+    worker.shared.keyspace.gate.leave(worker.seat.seat);
 }
 
-#[divan::bench(args = [1, 2], sample_count = 20)]
-fn uniform_90_get(bencher: Bencher, threads: usize) {
-    mix(bencher, threads, Spread::Uniform, 90);
+#[divan::bench(args = [1, 16, 64])]
+fn get(bencher: Bencher, depth: usize) {
+    run(bencher, depth, 100);
 }
 
-#[divan::bench(args = [1, 2], sample_count = 20)]
-fn uniform_50_get(bencher: Bencher, threads: usize) {
-    mix(bencher, threads, Spread::Uniform, 50);
+#[divan::bench(args = [1, 16, 64])]
+fn set(bencher: Bencher, depth: usize) {
+    run(bencher, depth, 0);
 }
 
-#[divan::bench(args = [1, 2], sample_count = 20)]
-fn zipf_90_get(bencher: Bencher, threads: usize) {
-    mix(bencher, threads, Spread::Zipf, 90);
-}
-
-#[divan::bench(args = [1, 2], sample_count = 20)]
-fn zipf_50_get(bencher: Bencher, threads: usize) {
-    mix(bencher, threads, Spread::Zipf, 50);
+#[divan::bench(args = [1, 16, 64])]
+fn nine_reads_in_ten(bencher: Bencher, depth: usize) {
+    run(bencher, depth, 90);
 }

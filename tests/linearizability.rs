@@ -3,6 +3,8 @@
 //!
 //! `EONKV_LIN_ROUNDS=200 cargo test --release --test linearizability` looks for longer.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 mod lin;
 
 use lin::checker::{Event, check};

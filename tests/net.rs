@@ -1,5 +1,7 @@
 //! The server as clients meet it: a real process, real sockets, every byte checked.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Command, Stdio};

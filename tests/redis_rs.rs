@@ -1,6 +1,8 @@
 //! The redis crate against the built server, as an application uses it: RESP2 and RESP3, pipelines,
 //! expiry, AUTH, errors, scanning, big values, and a connection that the server cuts.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
 use redis::{
     Client, Commands, Connection, ErrorKind, RedisResult, ServerErrorKind, Value, cmd, pipe,
 };

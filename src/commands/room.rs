@@ -4,19 +4,20 @@ use super::Cx;
 use crate::config::{Config, EvictionPolicy};
 use crate::db::{Evict, Order};
 use crate::mem;
+use crate::sync::limbo;
 use std::time::{Duration, Instant};
 
 /// Removes keys until memory is below `maxmemory` again, or for as long as one command may take
 /// (the next one goes on). False if memory is over the limit and no key may go.
 pub fn make(cx: &mut Cx<'_>) -> bool {
     let limit = cx.local.config.maxmemory;
-    if limit == 0 || mem::used() as u64 <= limit {
+    if limit == 0 || kept(cx) <= limit {
         return true;
     }
     let Some(how) = order(&cx.local.config) else { return false };
     let began = Instant::now();
     let patience = patience(cx.local.config.maxmemory_eviction_tenacity);
-    while mem::used() as u64 > limit {
+    while kept(cx) > limit {
         if !cx.local.candidates.evict_one(&mut cx.db, how) {
             return false;
         }
@@ -25,6 +26,13 @@ pub fn make(cx: &mut Cx<'_>) -> bool {
         }
     }
     true
+}
+
+/// Memory in use, less what is on its way out: readers may hold a removed key's block until the
+/// batch ends, so it is still allocated, and counting it would remove one key after the other.
+fn kept(cx: &Cx<'_>) -> u64 {
+    let leaving = limbo::outstanding() + cx.db.local.retired_bytes();
+    mem::used().saturating_sub(leaving) as u64
 }
 
 /// Which keys may go; none under `noeviction`.
