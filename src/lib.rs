@@ -4,41 +4,41 @@
 //! `docs/architecture.md` says why; `tests/architecture.rs` holds the rule.
 #![deny(unsafe_code)]
 
-/// The only door to atomics and epochs.
+// The only door to atomics and epochs.
 pub mod sync;
 
-/// Time, once per loop turn.
+// Time, once per loop turn.
 pub mod clock;
 
-/// The counting allocator.
+// The counting allocator.
 pub mod mem;
 
-/// Counters, durations, slow log: per worker, summed when read.
+// Counters, durations, slow log: per worker, summed when read.
 pub mod metrics;
 
-/// Parameters, one row each: files, flags, environment, CONFIG.
+// Parameters, one row each: files, flags, environment, CONFIG.
 pub mod config;
 
-/// RESP2 and RESP3: requests in, replies out, no I/O.
+// RESP2 and RESP3: requests in, replies out, no I/O.
 pub mod resp;
 
-/// Plain structures and arithmetic of the data types.
+// Plain structures and arithmetic of the data types.
 pub mod types;
 
-/// The lock-free table.
+// The lock-free table.
 pub mod index;
 
-/// The keyspace: entries, expiry, eviction, on top of the index.
+// The keyspace: entries, expiry, eviction, on top of the index.
 pub mod db;
 
-/// Per-connection state and the registry of clients.
+// Per-connection state and the registry of clients.
 pub mod session;
 
-/// The command table, handlers, and the way a request runs.
+// The command table, handlers, and the way a request runs.
 pub mod commands;
 
-/// Sockets and the loop that turns around them.
+// Sockets and the loop that turns around them.
 pub mod net;
 
-/// Wiring: the log, and what else a process needs around its workers.
+// Wiring: the log, and what else a process needs around its workers.
 pub mod server;

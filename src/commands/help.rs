@@ -1,6 +1,6 @@
 //! `<CONTAINER> HELP`, the same for every container: the rows of its subcommands tell all.
 //!
-//! A container adds the row [`HELP`] and has a help text that cannot go stale.
+//! A container adds the row [`row`] and has a help text that cannot go stale.
 
 use super::table::{Group, table};
 use super::{Args, Command, Cx, Error, Flags};

@@ -1,4 +1,4 @@
-//! LCS: what two strings have in common. The comparison itself is in [`lcs`].
+//! LCS: what two strings have in common. The comparison itself is in [`crate::types::lcs`].
 
 use super::args::integer;
 use super::sources::Sources;

@@ -8,7 +8,7 @@
 //! - [`root`]: the place where a table hangs;
 //! - [`scan`]: cursors that survive both, and random picks;
 //! - [`due`]: per group of buckets, when the earliest of its records wants to be looked at;
-//! - [`hash`]: the keyed hash.
+//! - [`mod@hash`]: the keyed hash.
 //!
 //! # Layout
 //! ```text

@@ -133,7 +133,7 @@ fn is_special(byte: u8) -> bool {
 
 /// A pattern examined once and matched often (SCAN over a table, a channel pattern, an ACL rule).
 ///
-/// It matches exactly what [`matches`] does, with one exception: the pattern `*` alone matches the
+/// It matches exactly what [`matches()`] does, with one exception: the pattern `*` alone matches the
 /// empty text too, since KEYS and SCAN treat it as "no filter".
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pattern {

@@ -8,6 +8,8 @@
 //! ```
 //! Keeps true: no request is built and no reply is parsed while the clock runs: requests are bytes
 //! with holes, replies are counted. `docs/benchmark-tool.md` says how it measures and what it costs.
+
+#![allow(rustdoc::broken_intra_doc_links)] // the flags' texts are help texts, brackets and all
 #![forbid(unsafe_code)]
 
 mod args;

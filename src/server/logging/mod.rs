@@ -4,7 +4,7 @@
 //!   and what does not fit is dropped.
 //! - **G2** What was dropped is counted and said in the log as soon as there is room again.
 //! - **G3** No text can forge a line: control characters are escaped, long lines are cut
-//!   ([`format`]).
+//!   ([`mod@format`]).
 //!
 //! Redis' four levels are tracing's: `debug` is TRACE, `verbose` is DEBUG, `notice` is INFO,
 //! `warning` is WARN and ERROR. Only events of this program count; libraries' are left out at every
