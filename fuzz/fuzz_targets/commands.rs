@@ -124,6 +124,7 @@ fuzz_target!(|calls: Vec<Call<'_>>| {
                 Word::Option(at) => OPTIONS[usize::from(*at) % OPTIONS.len()].into(),
             }));
             let reply = server.run(std::slice::from_ref(&words));
+            assert!(!reply.is_empty(), "{words:?} has no reply");
             assert!(after_one(&reply).is_empty(), "{words:?} -> {reply:?}");
         }
     });

@@ -109,9 +109,9 @@ impl Server {
                 session: &mut self.session,
             };
             let done = run_batch(turn, batch, input, from);
-            if self.session.after != After::Continue || done <= from {
-                self.session.after = After::Continue;
-                break;
+            let after = std::mem::take(&mut self.session.after);
+            if !matches!(after, After::Continue | After::Retry) {
+                break; // closed, parked or paused: what was encoded is there
             }
             from = done;
         }
