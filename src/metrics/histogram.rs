@@ -102,22 +102,33 @@ impl Totals {
         self.cells.iter().enumerate().take_while(|(i, _)| top(*i) <= nanos).map(|(_, n)| n).sum()
     }
 
-    /// Cumulated counts at the powers of two of microseconds that add events: LATENCY HISTOGRAM.
+    /// Cumulated counts at the steps of LATENCY HISTOGRAM that add events. Redis' steps are doublings
+    /// of 1024 ns, each up to the end of the bucket (of 8 at the first) that begins there; told in
+    /// whole microseconds that makes 1, 2, 4, 8, 16, 33, 66, … What takes longer than the last of
+    /// them counts as [`LONGEST_US`].
     pub fn by_microseconds(&self) -> Vec<(u64, u64)> {
-        let (all, mut seen, mut steps) = (self.count(), 0, Vec::new());
-        let mut micros = 1_u64;
-        while seen < all && micros < 1 << 40 {
-            let at = self.cells.iter().enumerate();
-            let upto = at.take_while(|(i, _)| top(*i) < micros * 1_000 + 32).map(|(_, n)| n).sum();
-            if upto > seen {
-                steps.push((micros, upto));
-                seen = upto;
+        let (mut seen, mut from, mut steps) = (0, 0, Vec::new());
+        for step in 0..STEPS {
+            let end = bucket(1024 << step) + 1;
+            let added = self.cells[from..end].iter().sum::<u64>();
+            from = end;
+            if added > 0 {
+                seen += added;
+                steps.push((((1032 << step) - 1) / 1_000, seen));
             }
-            micros *= 2;
+        }
+        let rest = self.cells[from..].iter().sum::<u64>();
+        if rest > 0 {
+            steps.push((LONGEST_US, seen + rest));
         }
         steps
     }
 }
+
+/// Steps of LATENCY HISTOGRAM, up to half a second.
+const STEPS: u32 = 20;
+/// The step of everything longer.
+const LONGEST_US: u64 = ((1 << 30) - 1) / 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -145,8 +156,24 @@ mod tests {
         assert!((900..=930).contains(&sum.percentile(50.0)));
         assert!((50_000..52_000).contains(&sum.percentile(99.0)));
         let steps = sum.by_microseconds();
-        assert_eq!(steps[..2], [(1, 98), (64, 99)]);
-        assert_eq!(steps.last().map(|step| step.1), Some(100));
+        assert_eq!(steps, [(1, 98), (66, 99), (1_073_741, 100)]);
         assert_eq!(Totals::default().percentile(50.0), 0);
+    }
+
+    /// The bounds that redis-server 7.0.15 prints for durations from a microsecond to seconds.
+    #[test]
+    fn steps_are_those_of_redis() {
+        let histogram = Histogram::default();
+        (0..31).for_each(|octave| histogram.add(1024 << octave, 1));
+        let mut sum = Totals::default();
+        histogram.add_to(&mut sum);
+        let bounds: Vec<u64> = sum.by_microseconds().iter().map(|step| step.0).collect();
+        assert_eq!(
+            bounds,
+            [
+                1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056, 2113, 4227, 8454, 16908, 33816, 67633,
+                135266, 270532, 541065, 1073741
+            ]
+        );
     }
 }
