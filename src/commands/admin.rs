@@ -69,6 +69,13 @@ fn shutdown(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return Err(Error::new("ERR No shutdown in progress."));
     }
     tracing::warn!("User requested shutdown...");
+    if how.save && !how.force {
+        tracing::warn!(
+            "SHUTDOWN SAVE: data lives in memory only, so nothing can be saved, can't exit. \
+             SHUTDOWN NOSAVE loses the data and exits."
+        );
+        return Err(Error::new("ERR Errors trying to SHUTDOWN. Check logs."));
+    }
     cx.shared.control.order(Order::Shutdown(how));
     cx.session.after = After::Park(u64::MAX); // the connection ends with the server
     Ok(())
