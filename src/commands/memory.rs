@@ -144,12 +144,14 @@ fn stats(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     write_figures(cx, &before);
     for (db, _, index) in databases {
         cx.reply.bulk(format!("db.{db}").as_bytes());
-        cx.reply.map(2);
-        // Expiries stand in the entries, so they need no table of their own.
-        write_figures(
-            cx,
-            &[("overhead.hashtable.main", Int(index)), ("overhead.hashtable.expires", Int(0))],
-        );
+        cx.reply.map(3);
+        // Expiries stand in the entries, and slots have no lists of their keys.
+        let figures = [
+            ("overhead.hashtable.main", Int(index)),
+            ("overhead.hashtable.expires", Int(0)),
+            ("overhead.hashtable.slot-to-keys", Int(0)),
+        ];
+        write_figures(cx, &figures);
     }
     write_figures(cx, &after);
     Ok(())

@@ -11,9 +11,14 @@ use std::time::{Duration, Instant};
 /// (the next one goes on). False if memory is over the limit and no key may go.
 pub fn make(cx: &mut Cx<'_>) -> bool {
     let limit = cx.local.config.maxmemory;
-    if limit == 0 || kept(cx) <= limit {
-        return true;
-    }
+    let made = limit == 0 || kept(cx) <= limit || evict(cx, limit);
+    let over = limit > 0 && (!made || kept(cx) > limit);
+    cx.shared.metrics.overrun.observe(over, cx.db.now);
+    made
+}
+
+/// See [`make`].
+fn evict(cx: &mut Cx<'_>, limit: u64) -> bool {
     let Some(how) = order(&cx.local.config) else { return false };
     let began = Instant::now();
     let patience = patience(cx.local.config.maxmemory_eviction_tenacity);

@@ -1,6 +1,7 @@
 //! The databases, and what belongs to all of them: stripes, gate, clock, observers.
 
 use super::entry::Entry;
+use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
 use crate::clock::Clock;
 use crate::index::scan::Census;
@@ -54,6 +55,8 @@ pub struct Keyspace {
     pub clock: Arc<Clock>,
     /// Whether the background removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
+    /// How long keys have left, estimated by the background.
+    pub lifetimes: Lifetimes,
     counters: Box<[Arc<Counters>]>,
     seats_taken: AtomicUsize,
     pub(super) observer: OnceLock<Box<dyn Observer>>,
@@ -85,6 +88,7 @@ impl Keyspace {
             gate: Gate::new(seats),
             clock,
             active_expire: AtomicBool::new(true),
+            lifetimes: Lifetimes::new(databases),
             counters: (0..seats).map(|_| Arc::new(Counters::new(databases))).collect(),
             seats_taken: AtomicUsize::new(0),
             observer: OnceLock::new(),
@@ -138,8 +142,12 @@ impl Keyspace {
 
     /// Bytes of the index of `db`, without the keys in it.
     pub fn index_bytes(&self, db: usize, pin: &Pin) -> u64 {
-        const BUCKET: u64 = 64;
-        self.tables[db].get(pin).map_or(0, |table| table.buckets() * BUCKET)
+        self.tables[db].get(pin).map_or(0, |table| table.bytes() as u64)
+    }
+
+    /// The same of all databases.
+    pub fn all_index_bytes(&self, pin: &Pin) -> u64 {
+        (0..self.databases()).map(|db| self.index_bytes(db, pin)).sum()
     }
 
     /// How full the buckets of `db` are; none while it holds no key.
@@ -172,6 +180,7 @@ impl Keyspace {
         });
         debug_assert!(taken || keys == 0);
         self.counters.iter().for_each(|counters| counters.clear(db));
+        self.lifetimes.forget(db);
         if taken {
             self.prepare(db, pin);
         }
@@ -184,6 +193,7 @@ impl Keyspace {
         if a != b {
             self.tables[a].exchange(&self.tables[b]);
             self.counters.iter().for_each(|counters| counters.swap(a, b));
+            self.lifetimes.swap(a, b);
         }
     }
 

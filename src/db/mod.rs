@@ -19,6 +19,7 @@ pub mod entry;
 mod evict;
 mod expire;
 mod keyspace;
+pub mod lifetimes;
 mod local;
 mod many;
 mod write;

@@ -59,6 +59,31 @@ impl<R: Record> Table<R> {
         (self.buckets() as usize).div_ceil(GROUP)
     }
 
+    /// Looks for the first group from number `from` on that has a mark, among `most` groups, and shows
+    /// `visit` its records, without touching the mark: for sampling. Returns the number to go on
+    /// from, 0 after the last group.
+    pub fn visit_marked<'p>(
+        &'p self,
+        from: usize,
+        most: usize,
+        pin: &'p Pin,
+        mut visit: impl FnMut(&'p R),
+    ) -> usize {
+        let groups = self.groups();
+        let until = from.saturating_add(most).min(groups);
+        for group in from..until {
+            let first = (group * GROUP) as u64;
+            if self.mark(first).is_none_or(|mark| mark.load(Ordering::Relaxed) == 0) {
+                continue;
+            }
+            for bucket in first..(first + GROUP as u64).min(self.buckets()) {
+                self.visit_bucket(bucket, pin, |_, record| visit(record));
+            }
+            return (group + 1) % groups;
+        }
+        if until >= groups { 0 } else { until }
+    }
+
     /// If group `group` is due at `now`, clears its mark and shows `visit` all its records; what
     /// `visit` returns for those that stay is noted again. Returns whether it was due.
     pub fn sweep_group(

@@ -223,6 +223,14 @@ impl<R: Record> Table<R> {
         Some(chunk.bucket(b as usize % CHUNK))
     }
 
+    /// Bytes of the table, without its records and without chained buckets (a few in a hundred).
+    pub fn bytes(&self) -> usize {
+        let chunks = (self.buckets() as usize).div_ceil(CHUNK);
+        let marks = CHUNK / GROUP * size_of::<AtomicU32>();
+        let chunk = size_of::<Chunk>() + Chunk::LAYOUT.size() + marks;
+        size_of::<Self>() + CHUNKS * size_of::<AtomicPtr<Chunk>>() + chunks * chunk
+    }
+
     /// Makes sure that the chunk of bucket `b` exists. False when the table is full.
     pub(super) fn ensure_chunk(&self, b: u64) -> bool {
         let at = b as usize / CHUNK;

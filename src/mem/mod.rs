@@ -133,6 +133,8 @@ pub struct Stats {
     pub retained: usize,
     /// The allocator's own bookkeeping.
     pub metadata: usize,
+    /// Given back lazily: the system may take these pages, and has perhaps not yet done so.
+    pub muzzy: usize,
 }
 
 /// Name and version of the allocator, as INFO prints it.
@@ -151,7 +153,19 @@ pub fn stats() -> Stats {
         resident: stats::resident::read().unwrap_or(0),
         retained: stats::retained::read().unwrap_or(0),
         metadata: stats::metadata::read().unwrap_or(0),
+        muzzy: muzzy_pages() * PAGE,
     }
+}
+
+/// Bytes of jemalloc's pages, as built for the platforms that we support.
+#[cfg(feature = "jemalloc")]
+const PAGE: usize = 4096;
+
+/// Pages given back lazily, of all arenas (which 4096 stands for).
+#[cfg(feature = "jemalloc")]
+fn muzzy_pages() -> usize {
+    // SAFETY: the figure is a `size_t`.
+    unsafe { tikv_jemalloc_ctl::raw::read(b"stats.arenas.4096.pmuzzy\0") }.unwrap_or(0)
 }
 
 /// Asks the allocator: the system's tells nothing, so all figures are the counted one.

@@ -10,6 +10,7 @@
 
 pub mod histogram;
 pub mod latency;
+pub mod overrun;
 pub mod process;
 pub mod slowlog;
 
@@ -17,6 +18,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 pub use histogram::{Histogram, Totals};
 pub use latency::LatencyMonitor;
+pub use overrun::Overrun;
 use parking_lot::Mutex;
 pub use process::Process;
 pub use slowlog::SlowLog;
@@ -66,8 +68,12 @@ stats! {
     LoopTurns,
     /// Microseconds those turns took.
     LoopMicros,
-    /// Microseconds of those spent in commands.
-    CommandMicros,
+    /// Nanoseconds of those spent in commands.
+    CommandNanos,
+    /// Times that a reply buffer was made smaller.
+    ReplyShrinks,
+    /// Turns in which a reply buffer grew.
+    ReplyExpands,
 }
 
 /// One command row's cells of one worker.
@@ -195,6 +201,8 @@ pub struct Metrics {
     pub slowlog: SlowLog,
     /// Latency events.
     pub latency: LatencyMonitor,
+    /// Time above `maxmemory`.
+    pub overrun: Overrun,
 }
 
 impl Metrics {
@@ -207,6 +215,7 @@ impl Metrics {
             peak_clients: AtomicU64::new(0),
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
+            overrun: Overrun::default(),
         }
     }
 
@@ -307,6 +316,7 @@ impl Metrics {
         };
         *self.baseline.lock() = fresh;
         self.peak_clients.store(0, Ordering::Relaxed);
+        self.overrun.reset();
     }
 
     /// Takes a sample for [`Metrics::rate`]; to be called about ten times a second.

@@ -52,12 +52,14 @@ impl Process {
         *self.replid.lock() = random_id();
     }
 
-    /// `used` bytes are in use at Unix millisecond `now`. Called some times a second; the first
-    /// call tells what an empty server needs.
+    /// All threads run, no client is served yet, and `used` bytes are in use: what an empty server
+    /// needs. The first call counts.
+    pub fn started(&self, used: usize) {
+        let _ = self.startup.compare_exchange(0, used, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// `used` bytes are in use at Unix millisecond `now`. Called some times a second.
     pub fn observe(&self, used: usize, now: i64) {
-        if self.startup.load(Ordering::Relaxed) == 0 {
-            self.startup.store(used, Ordering::Relaxed);
-        }
         if used > self.peak.fetch_max(used, Ordering::Relaxed) {
             self.peak_at.store(now, Ordering::Relaxed);
         }
@@ -168,8 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_observation_is_the_startup_and_the_greatest_the_peak() {
+    fn the_startup_is_told_once_and_the_greatest_use_is_the_peak() {
         let process = Process::new();
+        process.started(100);
+        process.started(200);
         process.observe(100, 1);
         process.observe(300, 2);
         process.observe(200, 3);

@@ -40,6 +40,8 @@ const WRITE_AT: usize = 256 * 1024;
 const TICK: i64 = 100;
 /// Ticks between two looks at all connections.
 const SCAN_TICKS: u32 = 10;
+/// From this time on (milliseconds) a wait has no limit.
+const FOREVER: u64 = i64::MAX as u64;
 /// How long replies may take to leave when the server stops.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
@@ -448,6 +450,7 @@ impl Worker {
         if why == Why::Reply(true) {
             self.engine.shared.clients.block(&client, true);
             client.flag(Flag::UNBLOCKABLE, true);
+            client.flag(Flag::TIMED, until < FOREVER);
         }
         let from = conn.session.reply_from.min(self.engine.reply.bytes.len());
         let withheld = match why {
@@ -465,7 +468,7 @@ impl Worker {
         let Parked { batch, done, input, withheld, .. } = *parked;
         let client = Arc::clone(&conn.session.client);
         self.engine.shared.clients.block(&client, false);
-        client.flag(Flag::UNBLOCKABLE, false);
+        client.flag(Flag::UNBLOCKABLE | Flag::TIMED, false);
         let went = self.guarded(conn, |worker, conn| {
             worker.engine.reply.raw(&withheld);
             if done < batch.reqs.len() {

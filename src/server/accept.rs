@@ -90,7 +90,7 @@ impl Acceptor {
             }
             let now = self.shared.keyspace.clock.tick();
             self.shared.metrics.sample(now);
-            self.shared.process.observe(crate::mem::used(), now);
+            self.observe_memory(now);
             let ready: Vec<usize> = events.iter().map(|event| event.token().0).collect();
             if ready.contains(&SIGNALS.0) {
                 how = self.signals.shutdown(&self.shared.config.get());
@@ -104,6 +104,14 @@ impl Acceptor {
             }
         }
         how.unwrap_or_default()
+    }
+
+    fn observe_memory(&self, now: i64) {
+        let used = crate::mem::used();
+        // The index is counted by itself: part of it was there before the first key.
+        let index = self.shared.keyspace.all_index_bytes(&crate::sync::pin());
+        self.shared.process.started(used.saturating_sub(index as usize));
+        self.shared.process.observe(used, now);
     }
 
     fn orders(&mut self) -> Option<Shutdown> {

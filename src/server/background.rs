@@ -5,6 +5,7 @@
 //! [`PERIOD`] (a share that `active-expire-effort` raises).
 
 use crate::commands::Shared;
+use crate::db::lifetimes::Sampler;
 use crate::db::{Access, Local, Sweeper};
 use crate::sync::{AtomicBool, Ordering, pin};
 use std::sync::Arc;
@@ -32,10 +33,10 @@ impl Background {
         let flag = Arc::clone(&stop);
         let thread = thread::Builder::new().name("background".into()).spawn(move || {
             let mut local = shared.keyspace.sit();
-            let mut sweeper = Sweeper::default();
+            let mut walks = Walks::default();
             shared.keyspace.prepare(0, &pin());
             while !flag.load(Ordering::Acquire) {
-                turn(&shared, &mut local, &mut sweeper);
+                turn(&shared, &mut local, &mut walks);
                 thread::park_timeout(PERIOD);
             }
         })?;
@@ -53,35 +54,57 @@ impl Drop for Background {
     }
 }
 
-fn turn(shared: &Shared, local: &mut Local, sweeper: &mut Sweeper) {
+/// Where the background stands in the keyspace.
+#[derive(Debug, Default)]
+struct Walks {
+    sampler: Sampler,
+    sweeper: Sweeper,
+}
+
+fn turn(shared: &Shared, local: &mut Local, walks: &mut Walks) {
     let keyspace = &shared.keyspace;
-    shared.process.observe(crate::mem::used(), keyspace.clock.now());
+    let (used, now) = (crate::mem::used(), keyspace.clock.now());
+    shared.process.observe(used, now);
     if shared.switches.is_cron_paused() {
         return;
     }
-    let effort = shared.config.get().active_expire_effort;
-    let budget = BUDGET * effort.clamp(1, 10);
+    let config = shared.config.get();
+    if config.maxmemory == 0 || used as u64 <= config.maxmemory {
+        // Small commands do not look at memory while it suffices, so nobody else may notice.
+        shared.metrics.overrun.observe(false, now);
+    }
+    if keyspace.active_expire.load(Ordering::Relaxed) {
+        expire(shared, local, walks, BUDGET * config.active_expire_effort.clamp(1, 10));
+    }
+    keyspace.free_flushed();
+    pin().flush();
+    crate::mem::settle();
+}
+
+/// Removes what is over, for as long as `budget`.
+fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duration) {
+    let keyspace = &shared.keyspace;
     let began = Instant::now();
-    while keyspace.active_expire.load(Ordering::Relaxed) && began.elapsed() < budget {
+    let (mut first, mut cut) = (true, true);
+    while cut && began.elapsed() < budget {
         keyspace.gate.enter(local.seat);
         let now = keyspace.clock.tick();
         let pin = pin();
         let mut access = Access::new(keyspace, local, &pin, 0);
         access.frozen = shared.conditions.paused(now).is_some();
+        if std::mem::take(&mut first) {
+            walks.sampler.sample(&mut access);
+        }
         let slice = Instant::now();
-        let mut cut = false;
-        sweeper.sweep(&mut access, || {
+        cut = false; // if it stays so, a whole round is done and nothing more is due
+        walks.sweeper.sweep(&mut access, || {
             cut = slice.elapsed() >= SLICE;
             cut
         });
         local.idle(&pin);
         drop(pin);
         keyspace.gate.leave(local.seat);
-        if !cut {
-            break; // a whole round without running out of time: nothing more is due
-        }
     }
-    keyspace.free_flushed();
-    pin().flush();
-    crate::mem::settle();
+    let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    keyspace.lifetimes.round(micros, cut);
 }

@@ -48,6 +48,8 @@ impl Flag {
     pub const PRIMARY: u32 = 1 << 12;
     /// Waits in a command that CLIENT UNBLOCK may end; set together with `BLOCKED`.
     pub const UNBLOCKABLE: u32 = 1 << 13;
+    /// That command has a time limit; set together with `UNBLOCKABLE`.
+    pub const TIMED: u32 = 1 << 14;
 
     const LETTERS: [(u32, char); 12] = [
         (Self::MONITOR, 'O'),

@@ -26,8 +26,10 @@ pub static FIELDS: &[Field] = &[
         .gauge("redis_pubsub_clients"),
     int("watching_clients", "Clients that WATCH.", |s| signed(s.clients().watching))
         .gauge("redis_watching_clients"),
-    int("clients_in_timeout_table", "Clients that wait with a time limit.", |_| 0)
-        .gauge("redis_clients_in_timeout_table"),
+    int("clients_in_timeout_table", "Clients that wait with a time limit.", |s| {
+        signed(s.clients().timed)
+    })
+    .gauge("redis_clients_in_timeout_table"),
     int("total_watched_keys", "Keys that clients WATCH.", |s| signed(s.clients().watched))
         .gauge("redis_total_watched_keys"),
     int("total_blocking_keys", "Keys that clients wait for.", |_| 0)

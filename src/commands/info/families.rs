@@ -52,7 +52,8 @@ pub static KEYSPACE: &[Field] = &[family("db<N>", "Keys of a database.", |s, tel
     for db in 0..s.keyspace.databases() {
         let (keys, expires) = s.keyspace.size(db);
         if keys > 0 {
-            let value = format!("keys={keys},expires={expires},avg_ttl=0");
+            let left = s.keyspace.lifetimes.average_ms(db);
+            let value = format!("keys={keys},expires={expires},avg_ttl={left}");
             tell(&format!("db{db}"), &value);
         }
     }

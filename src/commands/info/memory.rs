@@ -56,7 +56,8 @@ pub static FIELDS: &[Field] = &[
         .gauge("redis_allocator_active_bytes"),
     int("allocator_resident", "Bytes of pages in memory.", |s| s.allocator().resident as i64)
         .gauge("redis_allocator_resident_bytes"),
-    int("allocator_muzzy", "Bytes given back lazily.", |_| 0).gauge("redis_allocator_muzzy_bytes"),
+    int("allocator_muzzy", "Bytes given back lazily.", |s| s.allocator().muzzy as i64)
+        .gauge("redis_allocator_muzzy_bytes"),
     int("total_system_memory", "Bytes of memory of the machine.", |_| {
         signed(process::total_memory())
     })

@@ -7,6 +7,7 @@ use crate::db::Keyspace;
 use crate::mem;
 use crate::metrics::process::{self, Cpu};
 use crate::metrics::{Metrics, Stat};
+use crate::session::Flag;
 use crate::sync::Ordering;
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Clients {
     pub watching: u64,
     /// Keys that they watch.
     pub watched: u64,
+    /// Clients whose blocking command ends by itself at some time.
+    pub timed: u64,
 }
 
 impl<'a> Snapshot<'a> {
@@ -89,10 +92,7 @@ impl<'a> Snapshot<'a> {
 
     /// Bytes of the indexes of all databases, without the keys in them.
     pub fn index(&self) -> u64 {
-        *self.index.get_or_init(|| {
-            let pin = crate::sync::pin();
-            (0..self.keyspace.databases()).map(|db| self.keyspace.index_bytes(db, &pin)).sum()
-        })
+        *self.index.get_or_init(|| self.keyspace.all_index_bytes(&crate::sync::pin()))
     }
 
     /// What the allocator says.
@@ -129,6 +129,7 @@ impl<'a> Snapshot<'a> {
                 sum.memory += client.total_memory() as u64;
                 sum.watching += u64::from(watched > 0);
                 sum.watched += watched;
+                sum.timed += u64::from(client.flags() & Flag::TIMED != 0);
                 sum.subscribers += u64::from(subscriptions > 0);
             }
             sum

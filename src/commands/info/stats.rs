@@ -55,12 +55,18 @@ pub static FIELDS: &[Field] = &[
         counter(s, Counters::expired)
     })
     .counter("redis_expired_keys_total"),
-    float("expired_stale_perc", "Expired keys not yet removed, estimated.", |_| 0.0)
-        .gauge("redis_expired_stale_percentage"),
-    absent("expired_time_cap_reached_count", "Times that removal was cut short.")
-        .counter("redis_expired_time_cap_reached_total"),
-    absent("expire_cycle_cpu_milliseconds", "Time of the search for expired keys.")
-        .counter("redis_expire_cycle_cpu_time_ms_total"),
+    float("expired_stale_perc", "Expired keys not yet removed, estimated.", |s| {
+        s.keyspace.lifetimes.stale_percent()
+    })
+    .gauge("redis_expired_stale_percentage"),
+    int("expired_time_cap_reached_count", "Times that removal was cut short.", |s| {
+        signed(s.keyspace.lifetimes.rounds_capped())
+    })
+    .counter("redis_expired_time_cap_reached_total"),
+    int("expire_cycle_cpu_milliseconds", "Time of the search for expired keys.", |s| {
+        signed(s.keyspace.lifetimes.millis())
+    })
+    .counter("redis_expire_cycle_cpu_time_ms_total"),
     int("evicted_keys", "Keys removed for `maxmemory`.", |s| counter(s, Counters::evicted))
         .counter("redis_evicted_keys_total"),
     int("evicted_clients", "Clients closed for `maxmemory-clients`.", |s| {
@@ -68,10 +74,14 @@ pub static FIELDS: &[Field] = &[
     })
     .counter("redis_evicted_clients_total"),
     absent("evicted_scripts", "Cached scripts removed.").counter("redis_evicted_scripts_total"),
-    absent("total_eviction_exceeded_time", "Time over the memory limit.")
-        .counter("redis_eviction_exceeded_time_total"),
-    absent("current_eviction_exceeded_time", "Time over the memory limit, now.")
-        .gauge("redis_current_eviction_exceeded_time_ms"),
+    int("total_eviction_exceeded_time", "Milliseconds over the memory limit.", |s| {
+        s.metrics().overrun.millis(s.now).1
+    })
+    .counter("redis_eviction_exceeded_time_total"),
+    int("current_eviction_exceeded_time", "Milliseconds over the memory limit, now.", |s| {
+        s.metrics().overrun.millis(s.now).0
+    })
+    .gauge("redis_current_eviction_exceeded_time_ms"),
     int("keyspace_hits", "Look-ups that found their key.", |s| counter(s, Counters::hits))
         .counter("redis_keyspace_hits_total"),
     int("keyspace_misses", "Look-ups that did not.", |s| counter(s, Counters::misses))
@@ -122,12 +132,16 @@ pub static FIELDS: &[Field] = &[
     int("client_output_buffer_limit_disconnections", "Clients closed for unread replies.", |s| {
         s.stat(Stat::OutputLimit)
     }),
-    absent("reply_buffer_shrinks", "Always 0: idle clients hold no reply buffer."),
-    absent("reply_buffer_expands", "Always 0: idle clients hold no reply buffer."),
+    int("reply_buffer_shrinks", "Times that a worker's reply buffer was made smaller.", |s| {
+        s.stat(Stat::ReplyShrinks)
+    }),
+    int("reply_buffer_expands", "Turns in which a worker's reply buffer grew.", |s| {
+        s.stat(Stat::ReplyExpands)
+    }),
     int("eventloop_cycles", "Turns of the event loops.", |s| s.stat(Stat::LoopTurns)),
     int("eventloop_duration_sum", "Microseconds of those turns.", |s| s.stat(Stat::LoopMicros)),
     int("eventloop_duration_cmd_sum", "Microseconds of those in commands.", |s| {
-        s.stat(Stat::CommandMicros)
+        s.stat(Stat::CommandNanos) / 1_000
     }),
     int("instantaneous_eventloop_cycles_per_sec", "Turns a second since the start.", |s| {
         s.stat(Stat::LoopTurns) * 1000 / s.uptime_ms().max(1)
