@@ -1,6 +1,7 @@
 //! Commands on keys of any type: existence, expiry, names, walks, whole databases.
 
 use super::args::{Unit, integer, integer_in};
+use super::slice::{self, Slice};
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::db::{Entry, Expiry, Key, Kind, New};
 use crate::resp::Args;
@@ -360,8 +361,8 @@ fn pexpiretime(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keys looked at before the worker serves its other clients.
-const SLICE: usize = 2_000;
+/// Keys that a walk visits between two looks at the time.
+const LOOK_AFTER: usize = 200;
 /// Buckets opened per SCAN at most, whatever COUNT says: about a millisecond.
 const SCAN_BUCKETS: usize = 4_000;
 
@@ -376,11 +377,11 @@ struct Walk {
 
 fn keys(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let pattern = Pattern::new(args.get(1));
-    let resume = cx.session.resume.take().and_then(|resume| resume.downcast::<Walk>().ok());
-    let mut walk = resume.unwrap_or_else(|| {
+    let mut walk = slice::resume(cx).unwrap_or_else(|| {
         let buckets = cx.db.buckets();
         Box::new(Walk { cursor: 0, buckets, shrank: false, found: Vec::new() })
     });
+    let slice = Slice::begin();
     let mut seen = 0;
     loop {
         let buckets = cx.db.buckets();
@@ -397,10 +398,11 @@ fn keys(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
             break;
         }
         seen += 1; // an empty bucket is work too
-        if seen >= SLICE {
-            cx.session.resume = Some(walk);
-            cx.session.after = After::Retry;
-            return Ok(());
+        if seen >= LOOK_AFTER {
+            if slice.is_over() {
+                return Slice::pause(cx, walk);
+            }
+            seen = 0;
         }
     }
     if walk.shrank {
@@ -591,7 +593,10 @@ fn select(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let first = database(cx, args.get(1), "ERR invalid first DB index")?;
     let second = database(cx, args.get(2), "ERR invalid second DB index")?;
-    cx.db.exclusive(|db, alone| db.keyspace.swap(first, second, alone));
+    cx.db.exclusive(|db, alone| {
+        db.keyspace.swap(first, second, alone);
+        db.local.counters.add_changes(1);
+    });
     cx.reply.ok();
     Ok(())
 }

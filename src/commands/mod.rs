@@ -28,6 +28,7 @@ pub mod monitor;
 pub mod page;
 pub mod room;
 pub mod run;
+pub mod slice;
 pub mod slowlog;
 pub mod sources;
 pub mod string;

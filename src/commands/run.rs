@@ -7,7 +7,8 @@
 //!
 //! Time costs two clock readings per group, not per command: a group is a row of commands that are
 //! fast by declaration and small; they share their time evenly. Whatever is not fast, has large
-//! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow.
+//! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow. A
+//! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
 use super::{Args, Cx, Error, Flags, Local, Row, Shared, call, config, room, table};
 use crate::db::{Access, Key};
@@ -149,15 +150,25 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
             cx.session.reply_from = cx.reply.bytes.len();
             cx.session.unblockable = cx.row.command.flags.has(Flags::BLOCKING);
             publish(cx);
-            monitor(cx, args);
+            if cx.session.resume.is_none() {
+                monitor(cx, args); // later slices of a command were shown with the first
+            }
             group.restart();
             call(cx, args);
-            group.backdate(std::mem::take(&mut cx.local.waited));
-            group.alone(args, cx);
-            false
+            let again = cx.session.after == After::Retry;
+            if again {
+                cx.session.spent += group.since.elapsed();
+            } else {
+                cx.session.resume = None;
+                group.backdate(std::mem::take(&mut cx.local.waited));
+                group.backdate(std::mem::take(&mut cx.session.spent));
+                group.alone(args, cx);
+            }
+            again
         }
         Err(Refusal::Wait) => true,
         Err(Refusal::Say(error)) => {
+            (cx.session.resume, cx.session.spent) = (None, Duration::ZERO);
             refuse(cx, row, &error);
             false
         }
@@ -391,6 +402,7 @@ impl<'a> Group<'a> {
             self.stats.ran(id, u64::from(n), each * u64::from(n), self.spread);
         }
         self.stats.add(Stat::Commands, self.commands);
+        self.stats.add(Stat::CommandNanos, nanos);
         if self.commands == 1 {
             slow(cx, last, nanos / 1_000);
         }

@@ -199,7 +199,12 @@ impl<'a> Access<'a> {
 
     /// Number of buckets of the selected database, to tell whether a walk saw it shrink.
     pub fn buckets(&self) -> u64 {
-        self.keyspace.table(self.db, self.pin).map_or(0, Table::buckets)
+        self.buckets_of(self.db)
+    }
+
+    /// Number of buckets of a database.
+    pub fn buckets_of(&self, db: usize) -> u64 {
+        self.keyspace.table(db, self.pin).map_or(0, Table::buckets)
     }
 
     /// One step of a walk over the selected database: shows `visit` some entries and returns the

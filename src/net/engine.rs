@@ -1,12 +1,13 @@
 //! What a worker's connections share while its turn lasts: the keyspace's pin, the reply buffer, the
 //! batch, the configuration.
 
+use super::shrink::{self, Change, Peak, Rule};
 use crate::commands::run::{Turn, run_batch};
 use crate::commands::{Local, Shared};
 use crate::config::Config;
 use crate::config::live::Cached;
 use crate::db::{self, Access, Policy};
-use crate::metrics::Worker as Stats;
+use crate::metrics::{Stat, Worker as Stats};
 use crate::resp::Reply;
 use crate::resp::request::Batch;
 use crate::session::pause::Conditions;
@@ -14,8 +15,6 @@ use crate::session::{Gates, Session};
 use crate::sync::{Pin, pin};
 use std::sync::Arc;
 
-/// Room that a reply buffer keeps between batches.
-const REPLY_KEPT: usize = 1 << 20;
 /// Slow log thresholds below this many microseconds want every command timed by itself.
 const COARSE_MICROS: i64 = 1_000;
 
@@ -33,6 +32,7 @@ pub struct Engine {
     policy: Policy,
     seat: db::Local,
     pin: Option<Pin>,
+    peak: Peak,
 }
 
 impl Engine {
@@ -49,7 +49,8 @@ impl Engine {
         Self {
             policy: policy(&local.config),
             local,
-            reply: Reply::with_capacity(64 * 1024),
+            reply: Reply::with_capacity(shrink::FLOOR),
+            peak: Peak::default(),
             batch: Batch::default(),
             config,
             seat,
@@ -98,8 +99,14 @@ impl Engine {
             self.seat.idle(&pin);
         }
         self.shared.keyspace.gate.leave(self.seat.seat);
-        if self.reply.bytes.capacity() > REPLY_KEPT {
-            self.reply.bytes.shrink_to(REPLY_KEPT);
+        let switches = &self.shared.switches;
+        let rule =
+            Rule { shrinks: switches.replies_shrink(), peak_reset_ms: switches.peak_reset_ms() };
+        let now = self.now();
+        match self.peak.turn_ends(&mut self.reply.bytes, rule, now) {
+            None => {}
+            Some(Change::Shrank) => self.stats().add(Stat::ReplyShrinks, 1),
+            Some(Change::Grew) => self.stats().add(Stat::ReplyExpands, 1),
         }
     }
 
@@ -122,12 +129,14 @@ impl Engine {
         db.frozen = self.shared.conditions.paused(now).is_some();
         self.reply.resp3 = session.resp3;
         let (shared, local, reply) = (&*self.shared, &mut self.local, &mut self.reply);
-        run_batch(Turn { shared, local, db, reply, session }, batch, input, from)
+        let done = run_batch(Turn { shared, local, db, reply, session }, batch, input, from);
+        self.peak.saw(self.reply.bytes.len());
+        done
     }
 
     /// After a panic: whatever it left half done of a batch is dropped.
     pub fn reset(&mut self) {
-        self.reply = Reply::with_capacity(64 * 1024);
+        self.reply = Reply::with_capacity(shrink::FLOOR);
         self.batch = Batch::default();
     }
 }

@@ -18,6 +18,7 @@ mod conn;
 mod engine;
 pub mod listen;
 mod output;
+mod shrink;
 mod socket;
 mod worker;
 

@@ -10,6 +10,7 @@ pub mod registry;
 
 pub use registry::{Client, DEFAULT_USER, Flag, Registry};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is to happen to the connection once the command at hand has replied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +24,8 @@ pub enum After {
     /// server's clock); the worker goes on with others. CLIENT UNBLOCK ends it early for commands
     /// with the flag BLOCKING.
     Park(u64),
-    /// The command could not run yet (a stripe or the server is held for long): run it again later.
+    /// The command has done a slice of its work, and where it stands is in [`Session::resume`]: run it
+    /// again after the other clients. Nothing of its reply may be encoded yet.
     Retry,
     /// The command could not run because clients are paused: run it again when they are not.
     Paused,
@@ -85,6 +87,8 @@ pub struct Session {
     pub after: After,
     /// Where a command that runs in slices left off ([`After::Retry`]).
     pub resume: Option<Box<dyn std::any::Any + Send>>,
+    /// How long the slices of that command took so far.
+    pub spent: Duration,
     /// Where in the reply buffer the reply of the command begins that set `after`.
     pub reply_from: usize,
     /// Whether CLIENT UNBLOCK may end what that command waits for.
@@ -102,6 +106,7 @@ impl Session {
             reply_mode: ReplyMode::On,
             after: After::Continue,
             resume: None,
+            spent: Duration::ZERO,
             reply_from: 0,
             unblockable: false,
         }

@@ -1,9 +1,10 @@
 //! DEBUG DIGEST: a number of forty digits that depends on keys, values and whether they expire, and on
 //! nothing else: not on order, encoding or history.
 
+use super::super::slice::{self, Slice};
 use super::super::{Args, Cx, Error};
-use crate::db::{Entry, Key};
-use crate::types::object::Type;
+use crate::db::{Counters, Key, Str};
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 /// As wide as SHA-1, since clients expect forty digits.
@@ -13,10 +14,16 @@ const NOTHING: Digest = [0; 20];
 
 fn hash(parts: &[&[u8]]) -> Digest {
     let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes()); // so that ("ab", "c") is not ("a", "bc")
-        hasher.update(part);
-    }
+    parts.iter().for_each(|part| add(&mut hasher, part));
+    finish(hasher)
+}
+
+fn add(hasher: &mut Sha256, part: &[u8]) {
+    hasher.update((part.len() as u64).to_le_bytes()); // so that ("ab", "c") is not ("a", "bc")
+    hasher.update(part);
+}
+
+fn finish(hasher: Sha256) -> Digest {
     let whole = hasher.finalize();
     let mut digest = NOTHING;
     digest.copy_from_slice(&whole[..20]);
@@ -32,50 +39,187 @@ fn text(digest: &Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The digest of one value, its expiry included; zero for an absent key.
-fn value(cx: &mut Cx<'_>, db: usize, key: Key<'_>) -> Digest {
-    let write = cx.db.write_in(db, key);
-    let Some(entry) = write.entry() else { return NOTHING };
-    let expires: &[u8] = if entry.expiry().is_some() { b"expires" } else { b"stays" };
-    let content = match write.text() {
-        Ok(Some(text)) => text.with(|bytes| hash(&[Type::String.name().as_bytes(), bytes])),
-        _ => hash(&[entry.type_of().name().as_bytes()]),
+/// Bytes of a long value hashed between two looks at the time: a tenth of a millisecond.
+const PIECE: usize = 64 * 1024;
+
+/// A long value being hashed, piece by piece.
+#[derive(Debug)]
+struct Long {
+    text: Bytes,
+    at: usize,
+    hasher: Sha256,
+    expires: bool,
+}
+
+/// The digest of a value from that of its content.
+fn with_expiry(content: &Digest, expires: bool) -> Digest {
+    hash(&[content, if expires { b"expires" } else { b"stays" }])
+}
+
+/// A value: its digest, or the work left to get it.
+enum Value {
+    Known(Digest),
+    Long(Box<Long>),
+}
+
+/// Looks at one value; an absent key's digest is zero. A long value is taken by reference, so no
+/// stripe is held while it is hashed.
+fn value(cx: &mut Cx<'_>, db: usize, key: Key<'_>) -> Value {
+    let Some(entry) = cx.db.peek_in(db, key) else { return Value::Known(NOTHING) };
+    let (kind, expires) = (entry.type_of().name().as_bytes(), entry.expiry().is_some());
+    let content = match cx.db.text_of(db, key, entry) {
+        Ok(Some(Str::Shared(text))) if text.len() > PIECE => {
+            let mut hasher = Sha256::new();
+            add(&mut hasher, kind);
+            hasher.update((text.len() as u64).to_le_bytes());
+            return Value::Long(Box::new(Long { text, at: 0, hasher, expires }));
+        }
+        Ok(Some(text)) => text.with(|bytes| hash(&[kind, bytes])),
+        Ok(None) => return Value::Known(NOTHING), // removed since
+        Err(_) => hash(&[kind]),
     };
-    hash(&[&content, expires])
+    Value::Known(with_expiry(&content, expires))
+}
+
+impl Long {
+    /// Goes on until `slice` is over. The digest, once all is hashed.
+    fn go_on(&mut self, slice: &Slice) -> Option<Digest> {
+        while self.at < self.text.len() {
+            let end = (self.at + PIECE).min(self.text.len());
+            self.hasher.update(&self.text[self.at..end]);
+            self.at = end;
+            if slice.is_over() {
+                return None;
+            }
+        }
+        let content = finish(std::mem::take(&mut self.hasher));
+        Some(with_expiry(&content, self.expires))
+    }
+}
+
+/// Where DEBUG DIGEST-VALUE stands.
+#[derive(Debug, Default)]
+struct Values {
+    done: Vec<Digest>,
+    long: Option<Box<Long>>,
 }
 
 pub fn values(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    cx.reply.array(args.len() - 2);
-    for name in args.from(2).iter() {
-        let digest = value(cx, cx.db.db, Key::new(name));
-        cx.reply.simple(&text(&digest));
+    let mut state = slice::resume::<Values>(cx).unwrap_or_default();
+    let (slice, selected) = (Slice::begin(), cx.db.db);
+    while state.done.len() < args.len() - 2 {
+        if let Some(long) = &mut state.long {
+            let Some(digest) = long.go_on(&slice) else { return Slice::pause(cx, state) };
+            state.long = None;
+            state.done.push(digest);
+        } else {
+            match value(cx, selected, Key::new(args.get(2 + state.done.len()))) {
+                Value::Known(digest) => state.done.push(digest),
+                Value::Long(long) => state.long = Some(long),
+            }
+        }
+        if slice.is_over() {
+            return Slice::pause(cx, state);
+        }
     }
+    cx.reply.array(state.done.len());
+    state.done.iter().for_each(|digest| cx.reply.simple(&text(digest)));
     Ok(())
 }
 
-pub fn digest(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
-    let (selected, mut sum) = (cx.db.db, NOTHING);
-    for db in 0..cx.db.keyspace.databases() {
-        cx.db.db = db;
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        let mut cursor = 0;
-        loop {
-            cursor = cx.db.scan(cursor, |entry: &Entry| keys.push(entry.key().to_vec()));
-            if cursor == 0 {
-                break;
-            }
-        }
-        keys.sort_unstable();
-        keys.dedup(); // a walk may show a key twice
-        for key in keys {
-            let content = value(cx, db, Key::new(&key));
-            mix(&mut sum, &hash(&[&(db as u64).to_le_bytes(), &key, &content]));
+/// Walks over all data that other clients may disturb before the result is given as it is.
+const WALKS: u32 = 4;
+
+/// Where DEBUG DIGEST stands: in a walk over all databases.
+#[derive(Debug, Default)]
+struct Walk {
+    number: u32,
+    before: State,
+    db: usize,
+    cursor: u64,
+    /// Keys shown by the walk and not looked at yet.
+    keys: Vec<Vec<u8>>,
+    /// The long value at hand, with its key.
+    long: Option<(Vec<u8>, Box<Long>)>,
+    sum: Digest,
+}
+
+/// What changes whenever the data do: the number of changes, and the sizes of the tables, since
+/// a table that shrinks may show a key twice.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct State {
+    changes: u64,
+    buckets: Vec<u64>,
+}
+
+impl State {
+    fn of(cx: &Cx<'_>) -> Self {
+        let databases = 0..cx.db.keyspace.databases();
+        Self {
+            changes: cx.db.keyspace.total(Counters::changes),
+            buckets: databases.map(|db| cx.db.buckets_of(db)).collect(),
         }
     }
-    cx.db.db = selected;
-    cx.reply.simple(&text(&sum));
+}
+
+/// The digest is that of one moment if nothing changed while it was computed. If something did, it
+/// is computed anew, up to [`WALKS`] times; under writes that never pause the last result stands, in
+/// which each key counts as it was at some moment of the last walk.
+pub fn digest(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
+    let begin = |cx: &Cx<'_>, number| Walk { number, before: State::of(cx), ..Walk::default() };
+    let mut walk = slice::resume::<Walk>(cx).unwrap_or_else(|| Box::new(begin(cx, 1)));
+    let slice = Slice::begin();
+    loop {
+        while walk.step(cx, &slice) {
+            if slice.is_over() {
+                return Slice::pause(cx, walk);
+            }
+        }
+        if walk.number >= WALKS || walk.before == State::of(cx) {
+            break;
+        }
+        *walk = begin(cx, walk.number + 1);
+    }
+    cx.reply.simple(&text(&walk.sum));
     Ok(())
 }
+
+impl Walk {
+    /// A piece of the work. False when there is none left.
+    fn step(&mut self, cx: &mut Cx<'_>, slice: &Slice) -> bool {
+        if let Some((key, mut long)) = self.long.take() {
+            match long.go_on(slice) {
+                Some(digest) => self.add(&key, &digest),
+                None => self.long = Some((key, long)),
+            }
+        } else if let Some(key) = self.keys.pop() {
+            match value(cx, self.db, Key::new(&key)) {
+                Value::Known(NOTHING) => {} // gone since the walk showed it
+                Value::Known(digest) => self.add(&key, &digest),
+                Value::Long(long) => self.long = Some((key, long)),
+            }
+        } else if self.cursor == END {
+            (self.db, self.cursor) = (self.db + 1, 0);
+        } else if self.db < cx.db.keyspace.databases() {
+            let selected = std::mem::replace(&mut cx.db.db, self.db);
+            let keys = &mut self.keys;
+            let next = cx.db.scan(self.cursor, |entry| keys.push(entry.key().to_vec()));
+            self.cursor = if next == 0 { END } else { next };
+            cx.db.db = selected;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn add(&mut self, key: &[u8], value: &Digest) {
+        let database = (self.db as u64).to_le_bytes();
+        mix(&mut self.sum, &hash(&[&database, key, value]));
+    }
+}
+
+/// The cursor of a walk that is through: no cursor of a table, which has fewer buckets.
+const END: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {

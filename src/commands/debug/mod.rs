@@ -10,12 +10,14 @@ mod protocol;
 mod switches;
 
 use super::args::integer;
+use super::slice::{self, Slice};
 use super::table::Group;
 use super::{Args, Command, Cx, Error, Flags, help};
 use crate::config::Guard;
 use crate::session::After;
 use crate::types::{glob, number};
 use std::time::Duration;
+use switches::PEAK_RESET_MS;
 pub use switches::Switches;
 
 const FLAGS: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
@@ -159,7 +161,11 @@ fn ok(cx: &mut Cx<'_>) -> Result<(), Error> {
 }
 
 fn is_on(args: Args<'_>) -> Result<bool, Error> {
-    Ok(integer(args.get(2))? != 0)
+    is_on_at(args, 2)
+}
+
+fn is_on_at(args: Args<'_>, at: usize) -> Result<bool, Error> {
+    Ok(integer(args.get(at))? != 0)
 }
 
 fn write_help(cx: &mut Cx<'_>) {
@@ -197,11 +203,20 @@ fn populate(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let count = positive(args.get(2)).ok_or(range.clone())?;
     let prefix = args.opt(3).unwrap_or(b"key");
     let size = match args.opt(4) {
-        Some(text) => Some(positive(text).ok_or(range)? as usize),
+        Some(text) => {
+            let most = i64::try_from(cx.local.config.proto_max_bulk_len).unwrap_or(i64::MAX);
+            Some(positive(text).filter(|size| *size <= most).ok_or(range)? as usize)
+        }
         None => None,
     };
-    for n in 0..count {
-        inspect::create(cx, (prefix, n), size);
+    let mut next = slice::resume::<i64>(cx).unwrap_or_default();
+    let slice = Slice::begin();
+    while *next < count {
+        inspect::create(cx, (prefix, *next), size);
+        *next += 1;
+        if slice.is_over() && *next < count {
+            return Slice::pause(cx, next);
+        }
     }
     ok(cx)
 }
@@ -216,15 +231,17 @@ fn packed(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     ok(cx)
 }
 
-/// Idle clients hold no reply buffer here, so there is nothing to shrink: the argument is checked
-/// and has no further effect.
+/// When the workers' reply buffers shrink: clients have none of their own.
 fn reply_buffer(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let switches = &cx.shared.switches;
     if args.is(2, "PEAK-RESET-TIME") {
-        if !args.is(3, "NEVER") && !args.is(3, "RESET") {
-            integer(args.get(3))?;
-        }
+        switches.reset_peaks_after(match () {
+            () if args.is(3, "NEVER") => i64::MAX,
+            () if args.is(3, "RESET") => PEAK_RESET_MS,
+            () => integer(args.get(3))?,
+        });
     } else if args.is(2, "RESIZING") {
-        integer(args.get(3))?;
+        switches.shrink_replies(is_on_at(args, 3)?);
     } else {
         return Err(help::wrong(args));
     }

@@ -1,15 +1,21 @@
 //! What DEBUG can turn on and off while the server runs.
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Elements of a list from this size on get a node of their own, unless DEBUG says otherwise.
 const PACKED_THRESHOLD: u64 = 1 << 30;
+
+/// Milliseconds after which a reply buffer may shrink to what was used since, unless DEBUG says
+/// otherwise.
+pub const PEAK_RESET_MS: i64 = 5_000;
 
 /// The switches. Relaxed throughout: each stands for itself, and a turn sooner or later is alike.
 #[derive(Debug)]
 pub struct Switches {
     cron_paused: AtomicBool,
     packed_threshold: AtomicU64,
+    replies_shrink: AtomicBool,
+    peak_reset_ms: AtomicI64,
 }
 
 impl Default for Switches {
@@ -17,6 +23,8 @@ impl Default for Switches {
         Self {
             cron_paused: AtomicBool::new(false),
             packed_threshold: AtomicU64::new(PACKED_THRESHOLD),
+            replies_shrink: AtomicBool::new(true),
+            peak_reset_ms: AtomicI64::new(PEAK_RESET_MS),
         }
     }
 }
@@ -41,5 +49,25 @@ impl Switches {
     pub fn set_packed_threshold(&self, size: u64) {
         let size = if size == 0 { PACKED_THRESHOLD } else { size };
         self.packed_threshold.store(size, Ordering::Relaxed);
+    }
+
+    /// Whether reply buffers may shrink.
+    pub fn replies_shrink(&self) -> bool {
+        self.replies_shrink.load(Ordering::Relaxed)
+    }
+
+    /// Lets reply buffers shrink, or stay as large as they have become.
+    pub fn shrink_replies(&self, on: bool) {
+        self.replies_shrink.store(on, Ordering::Relaxed);
+    }
+
+    /// Milliseconds after which a reply buffer's peak is forgotten.
+    pub fn peak_reset_ms(&self) -> i64 {
+        self.peak_reset_ms.load(Ordering::Relaxed)
+    }
+
+    /// Sets that time.
+    pub fn reset_peaks_after(&self, ms: i64) {
+        self.peak_reset_ms.store(ms, Ordering::Relaxed);
     }
 }
