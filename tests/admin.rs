@@ -313,3 +313,97 @@ fn reply_buffers_shrink_unless_told_not_to() {
     soon("a peak's end", || number(&mut client, "reply_buffer_shrinks") >= 3.0);
     client.ask(b"DEBUG REPLYBUFFER RESIZING x\r\n", b"-ERR value is not an integer");
 }
+
+/// Long strings are worked on in slices: the answers are those of the whole, at one moment.
+#[test]
+fn bits_of_long_strings() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let mut seed = 7_u64;
+    let mut noise = |len: usize| -> Vec<u8> {
+        let next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as u8
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    };
+    let (a, b) = (noise(3_000_001), noise(1_500_000));
+    let ones = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>();
+    let mut ask = |words: &[&[u8]], want: String| {
+        client.send(&request(words));
+        assert_eq!(client.line(), want, "{}", text(words[0]));
+    };
+    ask(&[b"SET", b"a", &a], "+OK".into());
+    ask(&[b"SET", b"b", &b], "+OK".into());
+    ask(&[b"BITCOUNT", b"a"], format!(":{}", ones(&a)));
+    ask(&[b"BITCOUNT", b"a", b"5", b"-7"], format!(":{}", ones(&a[5..a.len() - 6])));
+    let (from, to) = (8_003_usize, 20_000_004_usize);
+    let bit = |i: usize| u64::from(a[i / 8] >> (7 - i % 8) & 1);
+    let counted = (from..=to).map(bit).sum::<u64>();
+    let (from, to) = (from.to_string(), to.to_string());
+    let range = [from.as_bytes(), to.as_bytes(), b"BIT"];
+    ask(&[[b"BITCOUNT".as_slice(), b"a"].as_slice(), &range].concat(), format!(":{counted}"));
+    let xor: Vec<u8> =
+        a.iter().enumerate().map(|(i, x)| x ^ b.get(i).copied().unwrap_or(0)).collect();
+    ask(&[b"BITOP", b"XOR", b"a", b"a", b"b", b"none"], format!(":{}", a.len()));
+    ask(&[b"BITCOUNT", b"a"], format!(":{}", ones(&xor)));
+    ask(&[b"BITOP", b"NOT", b"c", b"a"], format!(":{}", a.len()));
+    ask(&[b"BITOP", b"AND", b"c", b"c", b"a"], format!(":{}", a.len()));
+    ask(&[b"BITPOS", b"c", b"1"], ":-1".into());
+    ask(&[b"BITPOS", b"c", b"0", b"2999999"], ":23999992".into());
+    ask(&[b"SETBIT", b"c", b"20000003", b"1"], ":0".into());
+    ask(&[b"BITPOS", b"c", b"1"], ":20000003".into());
+    ask(&[b"BITPOS", b"c", b"1", b"0", b"20000002", b"BIT"], ":-1".into());
+    ask(&[b"BITOP", b"NOT", b"c", b"c"], format!(":{}", a.len()));
+    ask(&[b"SETBIT", b"c", b"20000003", b"1"], ":0".into());
+    ask(&[b"BITPOS", b"c", b"0"], format!(":{}", a.len() * 8));
+    ask(&[b"BITPOS", b"c", b"0", b"0", b"-1"], ":-1".into());
+    // Sources that change all the time: it ends, and the result is of one moment.
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = server.client();
+            for n in 0.. {
+                let value = vec![n as u8; 2_000_000];
+                writer.ask(&request(&[b"SET", b"w", &value]), b"+OK\r\n");
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let mut client = server.client();
+        for _ in 0..20 {
+            client.ask(&request(&[b"SET", b"d", b"x"]), b"+OK\r\n");
+            client.send(b"BITOP XOR d w w\r\nBITCOUNT d\r\n");
+            let len = client.line();
+            assert!(len == ":2000000" || len == ":0", "{len}");
+            client.expect(b":0\r\n");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn thousands_of_keys_at_once() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let count = 5_000;
+    let names: Vec<String> = (0..count).map(|i| format!("key:{i}")).collect();
+    let with = |word: &'static str, names: &[String]| {
+        let words = [word].into_iter().chain(names.iter().map(String::as_str));
+        request(&words.map(str::as_bytes).collect::<Vec<_>>())
+    };
+    let pairs: Vec<String> = names.iter().flat_map(|name| [name.clone(), name.clone()]).collect();
+    client.ask(&with("MSETNX", &pairs), b":1\r\n");
+    client.ask(&with("MSETNX", &pairs[2 * count - 2..]), b":0\r\n");
+    client.ask(&with("MSET", &pairs), b"+OK\r\n");
+    client.ask(&with("EXISTS", &pairs), format!(":{}\r\n", 2 * count).as_bytes());
+    client.ask(&with("TOUCH", &names), format!(":{count}\r\n").as_bytes());
+    client.send(&with("MGET", &names));
+    client.expect(format!("*{count}\r\n").as_bytes());
+    for name in &names {
+        client.expect(format!("${}\r\n{name}\r\n", name.len()).as_bytes());
+    }
+    client.ask(&with("DEL", &pairs), format!(":{count}\r\n").as_bytes());
+    client.ask(b"DBSIZE\r\n", b":0\r\n");
+}

@@ -2,11 +2,16 @@
 //!
 //! Arguments and replies are here, the arithmetic is in [`bitops`]. A command that would write what
 //! is there already writes nothing, so that nobody who watches the key is told of a change.
+//!
+//! Strings of more than [`PIECE`] bytes are counted, searched and combined in slices, so that other
+//! clients of the worker need not wait for hundreds of megabytes. They are held by reference meanwhile,
+//! and the answer is of the moment at which the command began.
 
 use super::args::integer;
+use super::slice::{self, Slice};
 use super::sources::Sources;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
-use crate::db::{Expiry, INLINE_LIMIT, Key, New, Str, WrongType};
+use crate::db::{Access, Expiry, INLINE_LIMIT, Key, New, Str, WrongType};
 use crate::resp::Args;
 use crate::types::bitops::{self, Field, Op, Overflow, Range, Unit};
 use bytes::Bytes;
@@ -127,17 +132,68 @@ fn unit(word: &[u8]) -> Result<Unit, Error> {
     }
 }
 
+/// Bytes worked on between two looks at the time.
+const PIECE: usize = 256 * 1024;
+
+/// A long string being walked over, bit by bit, up to and with the bit `last`.
+#[derive(Debug)]
+struct Scan {
+    text: Bytes,
+    at: u64,
+    last: u64,
+    ones: u64,
+}
+
+impl Scan {
+    /// Of the range of `text`; none if that is short work.
+    fn of(text: &Str<'_>, range: Range) -> Option<Box<Self>> {
+        let Str::Shared(text) = text else { return None };
+        let (at, last) = range.resolve(text.len())?;
+        let long = (last - at) / 8 > PIECE as u64;
+        long.then(|| Box::new(Self { text: text.clone(), at, last, ones: 0 }))
+    }
+
+    /// The next piece; none at the end.
+    fn piece(&mut self) -> Option<Range> {
+        if self.at > self.last {
+            return None;
+        }
+        let end = self.last.min((self.at / 8 + PIECE as u64) * 8 - 1);
+        let range = Range { start: self.at as i64, end: Some(end as i64), unit: Unit::Bit };
+        self.at = end + 1;
+        Some(range)
+    }
+}
+
 fn bitcount(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let key = cx.key(args, 1);
+    if let Some(scan) = slice::resume::<Scan>(cx) {
+        return go_on_counting(cx, scan);
+    }
     // As in Redis 7.0, an absent key answers before the range is read.
     let ones = match cx.db.string(key)? {
         Some(text) => match count_range(args)? {
-            Some(range) => text.with(|bytes| bitops::count(bytes, range)),
+            Some(range) => match Scan::of(&text, range) {
+                Some(scan) => return go_on_counting(cx, scan),
+                None => text.with(|bytes| bitops::count(bytes, range)),
+            },
             None => 0,
         },
         None => 0,
     };
     cx.reply.int(ones as i64);
+    Ok(())
+}
+
+fn go_on_counting(cx: &mut Cx<'_>, mut scan: Box<Scan>) -> Result<(), Error> {
+    let slice = Slice::begin();
+    while let Some(piece) = scan.piece() {
+        scan.ones += bitops::count(&scan.text, piece);
+        if slice.is_over() {
+            return Slice::pause(cx, scan);
+        }
+    }
+    cx.reply.int(scan.ones as i64);
     Ok(())
 }
 
@@ -163,15 +219,43 @@ fn bitpos(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         _ => return Err(BIT_NOT_0_OR_1),
     };
     let key = cx.key(args, 1);
+    if let Some(scan) = slice::resume::<Scan>(cx) {
+        return go_on_looking(cx, scan, bit, position_range(args)?);
+    }
     let position = match cx.db.string(key)? {
         Some(text) => {
             let range = position_range(args)?;
-            text.with(|bytes| bitops::position(bytes, bit, range))
+            match Scan::of(&text, range) {
+                Some(scan) => return go_on_looking(cx, scan, bit, range),
+                None => text.with(|bytes| bitops::position(bytes, bit, range)),
+            }
         }
         // An absent key is zeros without end, and its range is not even read.
         None => (!bit).then_some(0),
     };
     cx.reply.int(position.map_or(-1, |position| position as i64));
+    Ok(())
+}
+
+fn go_on_looking(
+    cx: &mut Cx<'_>,
+    mut scan: Box<Scan>,
+    bit: bool,
+    range: Range,
+) -> Result<(), Error> {
+    let slice = Slice::begin();
+    while let Some(piece) = scan.piece() {
+        if let Some(position) = bitops::position(&scan.text, bit, piece) {
+            cx.reply.int(position as i64);
+            return Ok(());
+        }
+        if slice.is_over() {
+            return Slice::pause(cx, scan);
+        }
+    }
+    // Behind a range with an open end there are zeros.
+    let behind = (!bit && range.end.is_none()).then_some(scan.text.len() as i64 * 8);
+    cx.reply.int(behind.unwrap_or(-1));
     Ok(())
 }
 
@@ -189,24 +273,90 @@ fn bitop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let op = Op::parse(args.get(1)).ok_or(Error::Syntax)?;
     op.check_sources(args.len() - 3).map_err(Error::new)?;
     let keys: Vec<Key<'_>> = (2..args.len()).map(|i| cx.key(args, i)).collect();
+    if let Some(combining) = slice::resume::<Combining>(cx) {
+        return go_on_combining(cx, combining, op, &keys);
+    }
     let seen = Sources::read(&mut cx.db, &keys[1..])?;
+    if seen.longest() > PIECE {
+        return go_on_combining(cx, Box::new(Combining::of(&seen, 1)), op, &keys);
+    }
     let draft = combine(op, &seen);
     let len = cx.db.hold(&keys, |db| -> Result<usize, WrongType> {
         let now = Sources::read_again(db, &keys[1..])?;
         let result = if now.are(&seen) { draft } else { combine(op, &now) };
-        let len = result.len();
-        let mut write = db.write(keys[0]);
-        if len == 0 {
-            write.remove();
-        } else if len < INLINE_LIMIT {
-            write.set(New::Edited(&result), Expiry::Never);
-        } else {
-            write.set(New::Shared(Bytes::from(result)), Expiry::Never);
-        }
-        Ok(len)
+        Ok(store(db, keys[0], result))
     })?;
     cx.reply.count(len);
     Ok(())
+}
+
+/// Stores the result of BITOP. Returns its length.
+fn store(db: &mut Access<'_>, key: Key<'_>, result: Vec<u8>) -> usize {
+    let len = result.len();
+    let mut write = db.write(key);
+    if len == 0 {
+        write.remove();
+    } else if len < INLINE_LIMIT {
+        write.set(New::Edited(&result), Expiry::Never);
+    } else {
+        write.set(New::Shared(Bytes::from(result)), Expiry::Never);
+    }
+    len
+}
+
+/// How often BITOP begins anew when a source changed while it ran; then it works under the stripes.
+const ATTEMPTS: u32 = 3;
+
+/// Long strings being combined.
+#[derive(Debug)]
+struct Combining {
+    attempt: u32,
+    sources: Vec<Bytes>,
+    len: usize,
+    /// The result so far.
+    out: Vec<u8>,
+}
+
+impl Combining {
+    fn of(sources: &Sources<'_>, attempt: u32) -> Self {
+        let len = sources.longest();
+        Self { attempt, sources: sources.kept(), len, out: Vec::with_capacity(len) }
+    }
+}
+
+fn go_on_combining(
+    cx: &mut Cx<'_>,
+    mut work: Box<Combining>,
+    op: Op,
+    keys: &[Key<'_>],
+) -> Result<(), Error> {
+    let slice = Slice::begin();
+    loop {
+        let Combining { sources, len, out, .. } = &mut *work;
+        let slices: Vec<&[u8]> = sources.iter().map(|source| &source[..]).collect();
+        while out.len() < *len {
+            op.extend(&slices, out, (out.len() + PIECE).min(*len));
+            if slice.is_over() && out.len() < *len {
+                return Slice::pause(cx, work);
+            }
+        }
+        let stored = cx.db.hold(keys, |db| -> Result<Option<usize>, WrongType> {
+            let now = Sources::read_again(db, &keys[1..])?;
+            let result = match () {
+                () if now.are_still(&work.sources) => std::mem::take(&mut work.out),
+                () if work.attempt >= ATTEMPTS => combine(op, &now),
+                () => {
+                    *work = Combining::of(&now, work.attempt + 1);
+                    return Ok(None);
+                }
+            };
+            Ok(Some(store(db, keys[0], result)))
+        })?;
+        if let Some(len) = stored {
+            cx.reply.count(len);
+            return Ok(());
+        }
+    }
 }
 
 fn combine(op: Op, sources: &Sources<'_>) -> Vec<u8> {

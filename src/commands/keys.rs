@@ -199,17 +199,15 @@ fn del(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let keys: Vec<_> = args.from(1).iter().map(Key::new).collect();
-    let removed =
-        cx.db.hold(&keys, |db| keys.iter().filter(|key| db.write(**key).remove()).count());
+    let removed = cx.db.hold(&keys, |db| db.count(&keys, |db, key| db.write(key).remove()));
     cx.reply.count(removed);
     Ok(())
 }
 
 fn exists(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let keys: Vec<_> = args.from(1).iter().map(Key::new).collect();
-    let found = cx.db.read_many(&keys, |db| {
-        keys.iter().filter(|key| db.find_untouched(**key).is_some()).count()
-    });
+    let found =
+        cx.db.read_many(&keys, |db| db.count(&keys, |db, key| db.find_untouched(key).is_some()));
     cx.reply.count(found);
     Ok(())
 }
@@ -218,8 +216,7 @@ fn touch(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let keys: Vec<_> = args.from(1).iter().map(Key::new).collect();
     // TOUCH leaves its trace even for a client with NO-TOUCH.
     let quiet = std::mem::replace(&mut cx.db.policy.no_touch, false);
-    let found =
-        cx.db.read_many(&keys, |db| keys.iter().filter(|key| db.find(**key).is_some()).count());
+    let found = cx.db.read_many(&keys, |db| db.count(&keys, |db, key| db.find(key).is_some()));
     cx.db.policy.no_touch = quiet;
     cx.reply.count(found);
     Ok(())

@@ -1,10 +1,11 @@
 //! LCS: what two strings have in common. The comparison itself is in [`crate::types::lcs`].
 
 use super::args::integer;
+use super::slice::{self, Slice};
 use super::sources::Sources;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::resp::{Args, Reply};
-use crate::types::lcs::{self, LcsError, Match};
+use crate::types::lcs::{self, LcsError, Match, Table};
 
 /// The row of this file.
 pub static COMMANDS: &[Command] = &[Command::new("lcs", -3, Group::String, lcs)
@@ -58,24 +59,42 @@ fn options(args: Args<'_>) -> Result<Options, Error> {
     if options.len && options.idx { Err(LEN_AND_IDX) } else { Ok(options) }
 }
 
+/// Cells of the table filled between two looks at the time: a tenth of a millisecond.
+const CELLS: usize = 64 * 1024;
+
 fn lcs(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let mut table = match slice::resume::<Table>(cx) {
+        Some(table) => table,
+        None => begin(cx, args)?,
+    };
+    let slice = Slice::begin();
+    while !table.fill(CELLS) {
+        if slice.is_over() {
+            return Slice::pause(cx, table);
+        }
+    }
+    let options = options(args)?;
+    if options.len {
+        cx.reply.count(table.length());
+    } else if options.idx {
+        write_matches(cx.reply, &table.matches(options.len_min), options.with_len);
+        cx.reply.bulk(b"len");
+        cx.reply.count(table.length());
+    } else {
+        cx.reply.bulk(&table.subsequence());
+    }
+    Ok(())
+}
+
+/// Reads both strings at one moment: the table is theirs, whatever becomes of the keys meanwhile.
+fn begin(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Box<Table>, Error> {
     let keys = [cx.key(args, 1), cx.key(args, 2)];
     let sources = Sources::read(&mut cx.db, &keys).map_err(|_| NOT_STRINGS)?;
     let options = options(args)?;
-    let mut texts = sources.texts().map(Option::unwrap_or_default);
+    let mut texts = sources.kept().into_iter();
     let (a, b) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
     lcs::check_size(&a, &b, cx.local.config.proto_max_bulk_len)?;
-    if options.len {
-        cx.reply.count(lcs::length(&a, &b));
-    } else if options.idx {
-        let (len, matches) = lcs::matches(&a, &b, options.len_min);
-        write_matches(cx.reply, &matches, options.with_len);
-        cx.reply.bulk(b"len");
-        cx.reply.count(len);
-    } else {
-        cx.reply.bulk(&lcs::subsequence(&a, &b));
-    }
-    Ok(())
+    Ok(Box::new(Table::new(a, b, !options.len)))
 }
 
 /// The first of the two pairs of the reply. Positions are those of first and last byte.

@@ -3,9 +3,11 @@
 //! Such work may take long, and whoever holds a key's stripe makes its other writers wait. So the
 //! strings are read at one moment without holding anything, the result is computed, and only then
 //! are the keys held, to check that they are still the same and to store. Only if they are not is
-//! the work done again, under the stripes.
+//! the work done again, under the stripes. With long strings it is done in slices, and begun anew
+//! instead, a few times.
 
 use crate::db::{Access, Key, Str, WrongType};
+use bytes::Bytes;
 use std::borrow::Cow;
 
 /// The strings of some keys at one moment, in the order of the keys; None for absent ones.
@@ -39,6 +41,31 @@ impl<'a> Sources<'a> {
             _ => false,
         };
         self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+
+    /// Whether these are the values of `drafts`: the very same if they are long, else equal ones.
+    pub fn are_still(&self, drafts: &[Bytes]) -> bool {
+        let same = |(text, draft): (&Option<Str<'_>>, &Bytes)| match text {
+            Some(Str::Shared(bytes)) => std::ptr::eq(&bytes[..], &draft[..]),
+            Some(text) => text.with(|bytes| bytes == &draft[..]),
+            None => draft.is_empty(),
+        };
+        self.0.len() == drafts.len() && self.0.iter().zip(drafts).all(same)
+    }
+
+    /// The texts to keep beyond the batch, absent ones as empty: long ones by reference.
+    pub fn kept(&self) -> Vec<Bytes> {
+        let kept = |text: &Option<Str<'_>>| match text {
+            Some(Str::Shared(bytes)) => bytes.clone(),
+            Some(text) => text.with(Bytes::copy_from_slice),
+            None => Bytes::new(),
+        };
+        self.0.iter().map(kept).collect()
+    }
+
+    /// Length of the longest text.
+    pub fn longest(&self) -> usize {
+        self.0.iter().flatten().map(Str::len).max().unwrap_or(0)
     }
 
     /// The texts, in the order of the keys.

@@ -493,53 +493,47 @@ fn incrbyfloat(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Hashes several keys and brings their lines in before they are needed one after the other.
-fn keys_ahead<'k>(db: &Access<'_>, keys: impl Iterator<Item = &'k [u8]>) -> Vec<Key<'k>> {
-    let keys: Vec<_> = keys.map(Key::new).collect();
-    keys.iter().for_each(|key| db.prefetch(key.hash));
-    keys.iter().for_each(|key| db.prefetch_entry(key.hash));
-    keys
-}
-
 fn mget(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let keys = keys_ahead(&cx.db, args.from(1).iter());
+    let keys: Vec<_> = args.from(1).iter().map(Key::new).collect();
     cx.reply.array(keys.len());
     let reply = &mut *cx.reply;
     let start = reply.mark();
     cx.db.read_many(&keys, |db| {
         reply.cut(start);
-        for key in &keys {
+        db.each(&keys, |db, _, key| {
             // A key of another type reads as absent: MGET never fails.
-            reply.string_or_null(db.string(*key).ok().flatten());
-        }
+            reply.string_or_null(db.string(key).ok().flatten());
+            true
+        });
     });
     Ok(())
 }
 
-fn pairs<'k>(cx: &Cx<'_>, args: Args<'k>) -> Result<Vec<Key<'k>>, Error> {
+fn pairs(args: Args<'_>) -> Result<Vec<Key<'_>>, Error> {
     if args.len().is_multiple_of(2) {
         return Err(Error::Arity);
     }
-    Ok(keys_ahead(&cx.db, args.from(1).iter().step_by(2)))
+    Ok(args.from(1).iter().step_by(2).map(Key::new).collect())
 }
 
 fn set_pairs(db: &mut Access<'_>, keys: &[Key<'_>], args: Args<'_>) {
-    for (i, key) in keys.iter().enumerate() {
-        db.write(*key).set(value(args, 2 * i + 2), Expiry::Never);
-    }
+    db.each(keys, |db, i, key| {
+        db.write(key).set(value(args, 2 * i + 2), Expiry::Never);
+        true
+    });
 }
 
 fn mset(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let keys = pairs(cx, args)?;
+    let keys = pairs(args)?;
     cx.db.hold(&keys, |db| set_pairs(db, &keys, args));
     cx.reply.ok();
     Ok(())
 }
 
 fn msetnx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let keys = pairs(cx, args)?;
+    let keys = pairs(args)?;
     let set = cx.db.hold(&keys, |db| {
-        let free = keys.iter().all(|key| db.peek(*key).is_none());
+        let free = db.each(&keys, |db, _, key| db.peek(key).is_none());
         if free {
             set_pairs(db, &keys, args);
         }

@@ -1,4 +1,8 @@
 //! Several keys at once: all their stripes, in ascending order.
+//!
+//! While thousands of keys are held, everybody else waits, so that work is kept short: which stripes
+//! there are is found out before the first is taken, whether one is held is a bit to look at, and the
+//! lines of a key are asked for while keys before it are worked on ([`Access::each`]).
 
 use super::access::{Access, Key};
 use crate::sync::stripe::Stripes;
@@ -7,23 +11,48 @@ use crate::sync::stripe::Stripes;
 #[derive(Debug)]
 pub(super) struct Held {
     stripes: Vec<u32>,
+    /// The same as a bit each, when there are many.
+    bits: Box<[u64]>,
     pub(super) number: u64,
     changed: bool,
     unsettled: bool,
 }
 
+/// From this many keys on, held stripes are remembered as bits: 2 KiB.
+const MANY: usize = 128;
+/// How many keys ahead [`Access::each`] asks for buckets, and for entries.
+const BUCKETS_AHEAD: usize = 16;
+const ENTRIES_AHEAD: usize = 8;
+
 impl Held {
     fn lock(stripes: &Stripes, keys: &[Key<'_>], clock: u64) -> Self {
-        let mut indexes: Vec<u32> = keys.iter().map(|key| stripes.index(key.hash) as u32).collect();
-        indexes.sort_unstable();
-        indexes.dedup();
+        let indexes = keys.iter().map(|key| stripes.index(key.hash) as u32);
+        let (indexes, bits) = if keys.len() < MANY {
+            let mut indexes: Vec<u32> = indexes.collect();
+            indexes.sort_unstable();
+            indexes.dedup();
+            (indexes, Box::default())
+        } else {
+            let mut bits = vec![0u64; stripes.count().div_ceil(64)].into_boxed_slice();
+            indexes.for_each(|index| bits[index as usize / 64] |= 1 << (index % 64));
+            let is_set = |index: &u32| bits[*index as usize / 64] >> (index % 64) & 1 == 1;
+            ((0..stripes.count() as u32).filter(is_set).collect(), bits)
+        };
         let mut number = clock;
         for &index in &indexes {
             let stripe = stripes.at(index as usize); // W4
             stripe.lock();
             number = number.max(stripe.load().number());
         }
-        Self { stripes: indexes, number: number + 1, changed: false, unsettled: false }
+        Self { stripes: indexes, bits, number: number + 1, changed: false, unsettled: false }
+    }
+
+    #[inline]
+    fn has(&self, index: u32) -> bool {
+        match self.bits.get(index as usize / 64) {
+            Some(bits) => bits >> (index % 64) & 1 == 1,
+            None => self.stripes.binary_search(&index).is_ok(),
+        }
     }
 
     /// Before the first of several changes: lock-free readers wait from here on (W3).
@@ -51,7 +80,7 @@ impl<'a> Access<'a> {
     #[inline]
     pub(super) fn holds(&self, hash: u64) -> bool {
         let index = self.keyspace.stripes.index(hash) as u32;
-        self.held.as_ref().is_some_and(|held| held.stripes.binary_search(&index).is_ok())
+        self.held.as_ref().is_some_and(|held| held.has(index))
     }
 
     /// A change is about to be made under a held stripe: everything held becomes unsettled.
@@ -61,6 +90,40 @@ impl<'a> Access<'a> {
             held.changed = true;
             held.unsettle(&self.keyspace.stripes);
         }
+    }
+
+    /// Calls `f` with each of `keys` and its place among them, in order, until it returns false; what
+    /// a look-up needs is on its way by then. Returns whether it never did.
+    pub fn each<'k>(
+        &mut self,
+        keys: &[Key<'k>],
+        mut f: impl FnMut(&mut Self, usize, Key<'k>) -> bool,
+    ) -> bool {
+        keys.iter().take(BUCKETS_AHEAD).for_each(|key| self.prefetch(key.hash));
+        keys.iter().take(ENTRIES_AHEAD).for_each(|key| self.prefetch_entry(key.hash));
+        keys.iter().enumerate().all(|(i, key)| {
+            if let Some(ahead) = keys.get(i + BUCKETS_AHEAD) {
+                self.prefetch(ahead.hash);
+            }
+            if let Some(ahead) = keys.get(i + ENTRIES_AHEAD) {
+                self.prefetch_entry(ahead.hash);
+            }
+            f(self, i, *key)
+        })
+    }
+
+    /// Calls `is` with each of `keys`, as [`Access::each`] does, and counts for how many it is true.
+    pub fn count<'k>(
+        &mut self,
+        keys: &[Key<'k>],
+        mut is: impl FnMut(&mut Self, Key<'k>) -> bool,
+    ) -> usize {
+        let mut count = 0;
+        self.each(keys, |access, _, key| {
+            count += usize::from(is(access, key));
+            true
+        });
+        count
     }
 
     /// Runs `f` while all stripes of `keys` are held, so that what it reads and writes of them is

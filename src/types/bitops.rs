@@ -82,7 +82,7 @@ impl Range {
     pub const ALL: Range = Range { start: 0, end: None, unit: Unit::Byte };
 
     /// First and last bit of the range in a string of `len` bytes, both included; None if empty.
-    fn resolve(self, len: usize) -> Option<(u64, u64)> {
+    pub fn resolve(self, len: usize) -> Option<(u64, u64)> {
         let unit_bits = if self.unit == Unit::Byte { 8 } else { 1 };
         let total = (len as i64).checked_mul(8 / unit_bits)?;
         let from_end = |index: i64| if index < 0 { (total + index).max(0) } else { index };
@@ -201,17 +201,25 @@ impl Op {
     /// The result, as long as the longest source; shorter ones end in zeros.
     pub fn combine(self, sources: &[&[u8]]) -> Vec<u8> {
         let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
-        let mut out = vec![0; len];
+        let mut out = Vec::with_capacity(len);
+        self.extend(sources, &mut out, len);
+        out
+    }
+
+    /// Lengthens `out`, which holds the beginning of the result, to its first `until` bytes: at most
+    /// as many as the longest source has.
+    pub fn extend(self, sources: &[&[u8]], out: &mut Vec<u8>, until: usize) {
+        let from = out.len();
+        out.resize(until.max(from), 0);
         // By blocks, so that a result of many megabytes stays in the cache while its sources pass.
-        for (index, block) in out.chunks_mut(BLOCK).enumerate() {
-            let (start, len) = (index * BLOCK, block.len());
+        for (index, block) in out[from..].chunks_mut(BLOCK).enumerate() {
+            let (start, len) = (from + index * BLOCK, block.len());
             let parts = sources.iter().map(|source| {
                 let tail = source.get(start..).unwrap_or(&[]);
                 &tail[..tail.len().min(len)]
             });
             self.combine_block(block, parts);
         }
-        out
     }
 
     /// Fills `out`, all zeros before, with this block of the result. The loops are written over

@@ -4,9 +4,11 @@
 //! to fill the next; to walk back through it one bit a cell is enough (whether the step goes up or
 //! left, equal bytes being visible in the strings). So a table that Redis builds in 4 bytes a cell
 //! takes a 32nd of it here, and the length alone takes one row.
-//! Strings must have passed [`check_size`].
+//! Strings must have passed [`check_size`]. The table is filled in as many steps as the caller likes.
 //!
 //! The limit on the size of the table is Redis' all the same: it bounds the time as well.
+
+use bytes::Bytes;
 
 /// Why two strings are not compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,73 +49,107 @@ pub fn check_size(a: &[u8], b: &[u8], table_max: u64) -> Result<(), LcsError> {
     if table > u128::from(table_max) { Err(LcsError::TooMuchMemory) } else { Ok(()) }
 }
 
-/// The length of the longest common subsequence.
-pub fn length(a: &[u8], b: &[u8]) -> usize {
-    fill(a, b, |_, _, _| {})
+/// The table of two strings, filled bit by bit.
+#[derive(Debug)]
+pub struct Table {
+    a: Bytes,
+    b: Bytes,
+    /// Lengths: of the row above until a cell is overwritten.
+    row: Vec<u32>,
+    /// A bit per pair of bytes, row after row: the step goes up (else left). None if only the length
+    /// is wanted.
+    up: Option<Vec<u64>>,
+    /// The cell to fill next.
+    at: (usize, usize),
+    /// The cells before it: above to the left, and to the left.
+    diagonal: u32,
+    left: u32,
 }
 
-/// The longest common subsequence: of several the one Redis answers.
-pub fn subsequence(a: &[u8], b: &[u8]) -> Vec<u8> {
-    let path = Path::new(a, b);
-    let mut bytes = Vec::with_capacity(path.length);
-    for found in path.matches() {
-        bytes.extend(a[found.a..found.a + found.len].iter().rev());
+impl Table {
+    /// An empty table; `path` says whether more than the length will be asked for.
+    pub fn new(a: Bytes, b: Bytes, path: bool) -> Self {
+        let up = path.then(|| vec![0; (a.len() * b.len()).div_ceil(64)]);
+        let row = vec![0; b.len() + 1];
+        Self { a, b, row, up, at: (0, 0), diagonal: 0, left: 0 }
     }
-    bytes.reverse();
-    bytes
-}
 
-/// The length, and the stretches of at least `len_min` bytes the subsequence is made of, from the
-/// last to the first.
-pub fn matches(a: &[u8], b: &[u8], len_min: usize) -> (usize, Vec<Match>) {
-    let path = Path::new(a, b);
-    (path.length, path.matches().filter(|found| found.len >= len_min).collect())
-}
+    /// Fills about `cells` more. Returns whether the table is full.
+    pub fn fill(&mut self, cells: usize) -> bool {
+        let mut room = cells;
+        while self.at.0 < self.a.len() && !self.b.is_empty() {
+            if room == 0 {
+                return false;
+            }
+            let until = self.b.len().min(self.at.1 + room);
+            room -= until - self.at.1;
+            if self.up.is_some() {
+                self.stretch::<true>(until)
+            } else {
+                self.stretch::<false>(until)
+            }
+        }
+        true
+    }
 
-/// Computes the table row by row and returns its last cell; `visit(i, j, up)` hears for each pair of
-/// different bytes whether leaving out the byte of `a` is strictly better than the byte of `b`.
-fn fill(a: &[u8], b: &[u8], mut visit: impl FnMut(usize, usize, bool)) -> usize {
-    let mut row = vec![0u32; b.len() + 1];
-    for (i, &byte) in a.iter().enumerate() {
-        // `row[j]` is still the cell above until it is overwritten, and `diagonal` the one before.
-        let (mut diagonal, mut left) = (0, 0);
-        for (j, &other) in b.iter().enumerate() {
-            let above = row[j + 1];
+    /// Fills the present row up to column `until`.
+    fn stretch<const PATH: bool>(&mut self, until: usize) {
+        let (i, from) = self.at;
+        let byte = self.a[i];
+        let (mut diagonal, mut left) = (self.diagonal, self.left);
+        let first = i * self.b.len();
+        let cells = self.row[from + 1..=until].iter_mut().zip(&self.b[from..until]);
+        for (j, (cell, &other)) in cells.enumerate() {
+            let above = *cell;
             left = if byte == other {
                 diagonal + 1
             } else {
-                visit(i, j, above > left);
+                // Whether leaving out the byte of `a` is strictly better than that of `b`.
+                if PATH
+                    && above > left
+                    && let Some(up) = &mut self.up
+                {
+                    let bit = first + from + j;
+                    up[bit / 64] |= 1 << (bit % 64);
+                }
                 above.max(left)
             };
             diagonal = above;
-            row[j + 1] = left;
+            *cell = left;
+        }
+        if until == self.b.len() {
+            (self.at, self.diagonal, self.left) = ((i + 1, 0), 0, 0);
+        } else {
+            (self.at, self.diagonal, self.left) = ((i, until), diagonal, left);
         }
     }
-    row.last().map_or(0, |&length| length as usize)
-}
 
-/// The walk from the ends of both strings to a beginning.
-struct Path<'a> {
-    a: &'a [u8],
-    b: &'a [u8],
-    length: usize,
-    /// A bit per pair of bytes, row after row: the step goes up (else left).
-    up: Vec<u64>,
-}
-
-impl<'a> Path<'a> {
-    fn new(a: &'a [u8], b: &'a [u8]) -> Path<'a> {
-        let mut up = vec![0u64; (a.len() * b.len()).div_ceil(64)];
-        let length = fill(a, b, |i, j, goes_up| {
-            let cell = i * b.len() + j;
-            up[cell / 64] |= u64::from(goes_up) << (cell % 64);
-        });
-        Path { a, b, length, up }
+    /// The length of the longest common subsequence. The table must be full.
+    pub fn length(&self) -> usize {
+        self.row.last().map_or(0, |&length| length as usize)
     }
 
-    /// The stretches of equal bytes on the way, last first.
-    fn matches(&self) -> impl Iterator<Item = Match> + '_ {
+    /// The longest common subsequence: of several the one Redis answers. The table must be full.
+    pub fn subsequence(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.length());
+        for found in self.path() {
+            bytes.extend(self.a[found.a..found.a + found.len].iter().rev());
+        }
+        bytes.reverse();
+        bytes
+    }
+
+    /// The stretches of at least `len_min` bytes the subsequence is made of, from the last to the
+    /// first. The table must be full.
+    pub fn matches(&self, len_min: usize) -> Vec<Match> {
+        self.path().filter(|found| found.len >= len_min).collect()
+    }
+
+    /// The walk from the ends of both strings to a beginning: stretches of equal bytes, last first.
+    fn path(&self) -> impl Iterator<Item = Match> + '_ {
         let (mut i, mut j) = (self.a.len(), self.b.len());
+        let goes_up =
+            |cell: usize| self.up.as_ref().is_some_and(|up| up[cell / 64] >> (cell % 64) & 1 == 1);
         std::iter::from_fn(move || {
             let mut len = 0;
             while i > 0 && j > 0 {
@@ -125,8 +161,7 @@ impl<'a> Path<'a> {
                 if len > 0 {
                     break;
                 }
-                let cell = (i - 1) * self.b.len() + j - 1;
-                if self.up[cell / 64] >> (cell % 64) & 1 == 1 { i -= 1 } else { j -= 1 }
+                if goes_up((i - 1) * self.b.len() + j - 1) { i -= 1 } else { j -= 1 }
             }
             (len > 0).then_some(Match { a: i, b: j, len })
         })
@@ -138,6 +173,28 @@ mod tests {
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
+
+    /// The table of `a` and `b`, filled `cells` at a time.
+    fn table(a: &[u8], b: &[u8], cells: usize) -> Table {
+        let mut table = Table::new(Bytes::copy_from_slice(a), Bytes::copy_from_slice(b), true);
+        while !table.fill(cells) {}
+        table
+    }
+
+    fn length(a: &[u8], b: &[u8]) -> usize {
+        let mut table = Table::new(Bytes::copy_from_slice(a), Bytes::copy_from_slice(b), false);
+        while !table.fill(3) {}
+        table.length()
+    }
+
+    fn subsequence(a: &[u8], b: &[u8]) -> Vec<u8> {
+        table(a, b, 7).subsequence()
+    }
+
+    fn matches(a: &[u8], b: &[u8], len_min: usize) -> (usize, Vec<Match>) {
+        let table = table(a, b, usize::MAX);
+        (table.length(), table.matches(len_min))
+    }
 
     fn model(a: &[u8], b: &[u8]) -> usize {
         let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
