@@ -184,8 +184,8 @@ struct Baseline {
 #[derive(Debug, Default)]
 struct Rates {
     at_ms: i64,
-    last: [u64; 3],
-    samples: [[u64; RATE_SAMPLES]; 3],
+    last: [u64; RATED.len()],
+    samples: [[u64; RATE_SAMPLES]; RATED.len()],
     next: usize,
 }
 
@@ -336,14 +336,16 @@ impl Metrics {
         }
     }
 
-    /// Present rate per second of [`Stat::Commands`], [`Stat::NetIn`] or [`Stat::NetOut`].
+    /// Present rate per second of one of [`RATED`].
     pub fn rate(&self, stat: Stat) -> u64 {
         let place = RATED.iter().position(|rated| *rated == stat);
         place.map_or(0, |i| self.rates.lock().samples[i].iter().sum::<u64>() / RATE_SAMPLES as u64)
     }
 }
 
-const RATED: [Stat; 3] = [Stat::Commands, Stat::NetIn, Stat::NetOut];
+/// What has a present rate.
+const RATED: [Stat; 5] =
+    [Stat::Commands, Stat::NetIn, Stat::NetOut, Stat::LoopTurns, Stat::LoopMicros];
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use super::field::{Export, Field, Value};
 use super::snapshot::Snapshot;
 use super::{SECTIONS, families, setting};
 use crate::commands::Shared;
+use crate::config::OutputLimits;
 use crate::metrics::{RowTotals, Stat, Totals};
 use metrics::{Key, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -18,22 +19,38 @@ pub const LABELLED: &[(&str, &str, &str)] = &[
     ("redis_up", "", "Always 1: the server answers."),
     (
         "redis_instance_info",
-        "role,redis_version,eonkv_version,redis_mode,os,maxmemory_policy,tcp_port,run_id,process_id,master_replid",
+        "role,redis_version,redis_build_id,eonkv_version,redis_mode,os,maxmemory_policy,tcp_port,run_id,process_id,master_replid",
         "Always 1; the labels tell.",
     ),
     ("redis_start_time_seconds", "", "When the server started."),
     ("redis_config_maxclients", "", "Clients that may be connected."),
     ("redis_config_maxmemory", "", "Bytes that may be used."),
+    ("redis_config_io_threads", "", "Threads that serve clients, as configured."),
+    (
+        "redis_config_client_output_buffer_limit_bytes",
+        "class,limit",
+        "Bytes of unread replies that a class of clients may have.",
+    ),
+    (
+        "redis_config_client_output_buffer_limit_overcome_seconds",
+        "class,limit",
+        "For how long the soft limit may be exceeded.",
+    ),
     ("redis_memory_fragmentation_ratio", "", "The process to the bytes handed out."),
     ("redis_commands_total", "cmd", "Calls of a command."),
     ("redis_commands_duration_seconds_total", "cmd", "Seconds that its calls took."),
     ("redis_commands_rejected_calls_total", "cmd", "Calls refused before they ran."),
     ("redis_commands_failed_calls_total", "cmd", "Calls that replied with an error."),
     ("redis_commands_latencies_usec", "cmd,le", "Distribution of its calls in microseconds."),
-    ("redis_latency_percentiles_usec", "cmd,quantile", "Percentiles of its calls."),
+    (
+        "redis_latency_percentiles_usec",
+        "cmd,quantile",
+        "Percentiles of its calls, in percent as INFO has them.",
+    ),
     ("redis_errors_total", "err", "Error replies with a code."),
     ("redis_db_keys", "db", "Keys of a database."),
     ("redis_db_keys_expiring", "db", "Those of them that expire."),
+    ("redis_db_avg_ttl_seconds", "db", "Seconds that those have left, on average, estimated."),
     ("redis_slowlog_last_id", "", "Number of the last slow command."),
     ("redis_last_slow_execution_duration_seconds", "", "How long it took."),
     ("redis_latency_spike_last", "event_name", "When an event last took long."),
@@ -159,6 +176,7 @@ fn server(page: &mut Page, s: &Snapshot<'_>) {
     let labels = [
         quoted("role", "master"),
         quoted("redis_version", crate::config::REDIS_VERSION),
+        quoted("redis_build_id", &super::server::build_id()),
         quoted("eonkv_version", env!("CARGO_PKG_VERSION")),
         quoted("redis_mode", "standalone"),
         quoted("os", &crate::metrics::process::system_name()),
@@ -175,6 +193,8 @@ fn server(page: &mut Page, s: &Snapshot<'_>) {
     page.single("redis_start_time_seconds", "gauge", started);
     page.single("redis_config_maxclients", "gauge", f64::from(s.config.maxclients));
     page.single("redis_config_maxmemory", "gauge", s.config.maxmemory as f64);
+    page.single("redis_config_io_threads", "gauge", f64::from(s.config.io_threads));
+    output_limits(page, &s.config.client_output_buffer_limit);
     let fragmentation = super::snapshot::ratio(s.resident(), s.used());
     page.single("redis_memory_fragmentation_ratio", "gauge", fragmentation);
     page.single("keyval_active_connections", "gauge", s.shared.clients.len() as f64);
@@ -182,6 +202,22 @@ fn server(page: &mut Page, s: &Snapshot<'_>) {
     page.single("process_cpu_seconds_total", "counter", s.cpu().system + s.cpu().user);
     page.single("process_start_time_seconds", "gauge", started);
     debug_assert!(s.stat(Stat::Commands) >= 0);
+}
+
+fn output_limits(page: &mut Page, limits: &OutputLimits) {
+    let bytes = "redis_config_client_output_buffer_limit_bytes";
+    let seconds = "redis_config_client_output_buffer_limit_overcome_seconds";
+    let classes = [("normal", limits.normal), ("slave", limits.replica), ("pubsub", limits.pubsub)];
+    let label = |class: &str, limit: &str| format!("class=\"{class}\",limit=\"{limit}\"");
+    page.labelled(bytes, "gauge");
+    for (class, limit) in &classes {
+        page.line(bytes, &label(class, "hard"), limit.hard as f64);
+        page.line(bytes, &label(class, "soft"), limit.soft as f64);
+    }
+    page.labelled(seconds, "gauge");
+    for (class, limit) in &classes {
+        page.line(seconds, &label(class, "soft"), limit.soft_seconds as f64);
+    }
 }
 
 fn commands(page: &mut Page, s: &Snapshot<'_>) {
@@ -214,15 +250,18 @@ fn commands(page: &mut Page, s: &Snapshot<'_>) {
             histogram(page, name, (command, times), (scale, sum));
         }
     }
-    page.labelled("redis_latency_percentiles_usec", "gauge");
+    let name = "redis_latency_percentiles_usec";
+    page.labelled(name, "summary");
     for (command, times) in &times {
+        let label = quoted("cmd", command);
         for &percent in &s.config.latency_tracking_info_percentiles {
-            // Through an integer, as 99.9 / 100 is not 0.999.
-            let quantile = (percent * 1e6).round() / 1e8;
-            let labels = format!("{},quantile=\"{quantile}\"", quoted("cmd", command));
-            let value = times.percentile(percent) as f64 / 1000.0;
-            page.line("redis_latency_percentiles_usec", &labels, value);
+            let labels = format!("{label},quantile=\"{percent}\"");
+            page.line(name, &labels, times.percentile(percent) as f64 / 1000.0);
         }
+        let total = rows.iter().find(|(name, _)| name == command).map(|(_, total)| total);
+        let micros = total.map_or(0.0, |total| total.nanos as f64 / 1000.0);
+        page.line(&format!("{name}_sum"), &label, micros);
+        page.line(&format!("{name}_count"), &label, times.count() as f64);
     }
 }
 
@@ -253,6 +292,11 @@ fn databases(page: &mut Page, s: &Snapshot<'_>) {
     page.labelled("redis_db_keys_expiring", "gauge");
     for (db, (_, expiring)) in sizes.iter().enumerate() {
         page.line("redis_db_keys_expiring", &format!("db=\"db{db}\""), *expiring as f64);
+    }
+    page.labelled("redis_db_avg_ttl_seconds", "gauge");
+    for db in 0..sizes.len() {
+        let seconds = s.keyspace.lifetimes.average_ms(db) as f64 / 1000.0;
+        page.line("redis_db_avg_ttl_seconds", &format!("db=\"db{db}\""), seconds);
     }
     let keys = sizes.iter().map(|(keys, _)| keys).sum::<u64>();
     page.single("keyval_keys_count", "gauge", keys as f64);

@@ -12,6 +12,12 @@ fn system() -> &'static str {
     NAME.get_or_init(process::system_name)
 }
 
+/// Version and profile of the build.
+pub fn build_id() -> String {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    format!("{}-{profile}", env!("CARGO_PKG_VERSION"))
+}
+
 /// Section Server.
 pub static FIELDS: &[Field] = &[
     text("redis_version", "Version of Redis whose behaviour clients may expect.", |_| {
@@ -23,10 +29,7 @@ pub static FIELDS: &[Field] = &[
         "00000000".to_owned()
     }),
     int("redis_git_dirty", "Always 0.", |_| 0),
-    text("redis_build_id", "Version and profile of the build.", |_| {
-        let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-        format!("{}-{profile}", env!("CARGO_PKG_VERSION"))
-    }),
+    text("redis_build_id", "Version and profile of the build.", |_| build_id()),
     text("redis_mode", "Always `standalone`.", |_| "standalone".to_owned()),
     text("os", "Name, release and machine of the system.", |_| system().to_owned()),
     int("arch_bits", "Bits of a pointer.", |_| i64::from(usize::BITS)),

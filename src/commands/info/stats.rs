@@ -77,7 +77,7 @@ pub static FIELDS: &[Field] = &[
     int("total_eviction_exceeded_time", "Milliseconds over the memory limit.", |s| {
         s.metrics().overrun.millis(s.now).1
     })
-    .counter("redis_eviction_exceeded_time_total"),
+    .counter("redis_eviction_exceeded_time_ms_total"),
     int("current_eviction_exceeded_time", "Milliseconds over the memory limit, now.", |s| {
         s.metrics().overrun.millis(s.now).0
     })
@@ -128,27 +128,37 @@ pub static FIELDS: &[Field] = &[
     .counter("redis_io_threaded_writes_processed"),
     int("client_query_buffer_limit_disconnections", "Clients closed for their request.", |s| {
         s.stat(Stat::QueryLimit)
-    }),
+    })
+    .counter("redis_client_query_buffer_limit_disconnections_total"),
     int("client_output_buffer_limit_disconnections", "Clients closed for unread replies.", |s| {
         s.stat(Stat::OutputLimit)
-    }),
+    })
+    .counter("redis_client_output_buffer_limit_disconnections_total"),
     int("reply_buffer_shrinks", "Times that a worker's reply buffer was made smaller.", |s| {
         s.stat(Stat::ReplyShrinks)
-    }),
+    })
+    .counter("redis_reply_buffer_shrinks_total"),
     int("reply_buffer_expands", "Turns in which a worker's reply buffer grew.", |s| {
         s.stat(Stat::ReplyExpands)
-    }),
-    int("eventloop_cycles", "Turns of the event loops.", |s| s.stat(Stat::LoopTurns)),
-    int("eventloop_duration_sum", "Microseconds of those turns.", |s| s.stat(Stat::LoopMicros)),
+    })
+    .counter("redis_reply_buffer_expands_total"),
+    int("eventloop_cycles", "Turns of the event loops.", |s| s.stat(Stat::LoopTurns))
+        .counter("redis_eventloop_cycles_total"),
+    int("eventloop_duration_sum", "Microseconds of those turns.", |s| s.stat(Stat::LoopMicros))
+        .counter("redis_eventloop_duration_sum_usec_total"),
     int("eventloop_duration_cmd_sum", "Microseconds of those in commands.", |s| {
         s.stat(Stat::CommandNanos) / 1_000
-    }),
-    int("instantaneous_eventloop_cycles_per_sec", "Turns a second since the start.", |s| {
-        s.stat(Stat::LoopTurns) * 1000 / s.uptime_ms().max(1)
-    }),
-    int("instantaneous_eventloop_duration_usec", "Microseconds of a turn.", |s| {
-        s.stat(Stat::LoopMicros) / s.stat(Stat::LoopTurns).max(1)
-    }),
+    })
+    .counter("redis_eventloop_duration_cmd_sum_usec_total"),
+    int("instantaneous_eventloop_cycles_per_sec", "Turns a second now.", |s| {
+        signed(s.metrics().rate(Stat::LoopTurns))
+    })
+    .gauge("redis_instantaneous_eventloop_cycles_per_sec"),
+    int("instantaneous_eventloop_duration_usec", "Microseconds of a turn now.", |s| {
+        let turns = s.metrics().rate(Stat::LoopTurns);
+        signed(s.metrics().rate(Stat::LoopMicros).checked_div(turns).unwrap_or(0))
+    })
+    .gauge("redis_instantaneous_eventloop_duration_usec"),
     int("acl_access_denied_auth", "Refused for want of a right password.", |s| {
         s.stat(Stat::AuthDenied)
     })
