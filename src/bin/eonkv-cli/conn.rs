@@ -44,6 +44,14 @@ impl Socket {
         };
     }
 
+    /// Whether a read waits at all.
+    fn blocking(&self, on: bool) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.set_nonblocking(!on),
+            Socket::Unix(stream) => stream.set_nonblocking(!on),
+        }
+    }
+
     /// How long a read may wait; `None` is for ever.
     pub fn wait_at_most(&self, time: Option<Duration>) -> io::Result<()> {
         match self {
@@ -167,6 +175,26 @@ impl Link {
                 return Ok(value);
             }
         }
+    }
+}
+
+impl Link {
+    /// A value that has come without being asked for, if there is a whole one; does not wait.
+    pub fn poll(&mut self) -> Result<Option<Value>, LinkError> {
+        if let Some(value) = self.decoder.next().map_err(LinkError::Protocol)? {
+            return Ok(Some(value));
+        }
+        self.socket.blocking(false).map_err(LinkError::Io)?;
+        let mut bytes = [0; READ_SIZE];
+        let read = (&self.socket).read(&mut bytes);
+        self.socket.blocking(true).map_err(LinkError::Io)?;
+        match read {
+            Ok(0) => return Err(LinkError::Closed),
+            Ok(len) => self.decoder.feed(bytes.get(..len).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(LinkError::Io(error)),
+        }
+        self.decoder.next().map_err(LinkError::Protocol)
     }
 }
 

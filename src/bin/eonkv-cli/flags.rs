@@ -122,8 +122,6 @@ pub static FLAGS: &[Flag] = &[
             o.intrinsic_s = number::leading_int(&v);
             Ok(())
         }) },
-    Flag { names: &["--verbose"], help: "Say more; accepted for redis-cli's sake.",
-        take: Take::Alone(|_| {}) },
     Flag { names: &["--tls", "--insecure", "--sni", "--cacert", "--cacertdir", "--cert", "--key", "--tls-ciphers",
         "--tls-ciphersuites"], help: "", take: Take::Absent("TLS is not in this build of eonkv-cli.") },
     Flag { names: &["--cluster"], help: "", take: Take::Absent("Cluster management is not in this build of eonkv-cli.") },

@@ -4,6 +4,7 @@
 //! length and bytes, and the end of the input ends the program with 0 whatever the replies were.
 
 mod editor;
+mod idle;
 mod secrets;
 mod terminal;
 

@@ -14,6 +14,7 @@ use reedline::{
 };
 
 use super::editor::{Colours, CommandCompleter, CommandHinter, Known, SafeHistory};
+use super::idle::{self, Idle};
 use super::{Next, Repl};
 use crate::hints::Table;
 use crate::screen;
@@ -29,7 +30,8 @@ pub fn run(repl: &mut Repl) -> Result<(), Stop> {
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     repl.session.options.format.colour = colour && std::io::stdout().is_terminal();
     let known = Arc::new(Mutex::new(Known::default()));
-    let mut editor = editor(&known, colour);
+    let idle = Idle::default();
+    let mut editor = idle::watch(editor(&known, colour), &idle);
     let mut learnt_from = None;
     loop {
         let server = repl.session.link.is_some().then(|| server(repl));
@@ -39,7 +41,10 @@ pub fn run(repl: &mut Repl) -> Result<(), Stop> {
         }
         known.lock().hints = repl.hints;
         let prompt = Where(format!("{}> ", repl.session.prompt()));
-        match editor.read_line(&prompt) {
+        idle.begin(&mut repl.session);
+        let line = editor.read_line(&prompt);
+        idle.end(&mut repl.session);
+        match line {
             Ok(Signal::Success(line)) => {
                 // A line is on disk before its command runs: a crash or kill does not lose it.
                 let _ = editor.sync_history();
