@@ -6,6 +6,7 @@ use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::db::{Entry, Expiry, Key, Kind, New};
 use crate::resp::Args;
 use crate::session::After;
+use crate::sync::stripe::Stripes;
 use crate::types::glob::Pattern;
 use crate::types::object::Type;
 
@@ -360,8 +361,11 @@ fn pexpiretime(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 /// Keys that a walk visits between two looks at the time.
 const LOOK_AFTER: usize = 200;
-/// Buckets opened per SCAN at most, whatever COUNT says: about a millisecond.
+/// Buckets with entries opened per SCAN at most, whatever COUNT says: about a millisecond.
 const SCAN_BUCKETS: usize = 4_000;
+/// Buckets walked per SCAN at most. As many as the smallest table has, nearly all of them empty for
+/// a small database, so that its client gets all keys in one reply and not few in each of hundreds.
+const SCAN_WALK: usize = Stripes::DEFAULT;
 
 /// A walk of KEYS that goes on in slices.
 #[derive(Debug)]
@@ -452,15 +456,17 @@ fn scan(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let count = options.count;
     let budget = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(10).min(SCAN_BUCKETS);
     let mut found: Vec<&[u8]> = Vec::new();
-    let mut seen = 0;
-    for _ in 0..budget {
+    let (mut seen, mut opened) = (0, 0);
+    for _ in 0..SCAN_WALK {
+        let before = seen;
         cursor = cx.db.scan(cursor, |entry| {
             seen += 1;
             if options.wants(entry) {
                 found.push(entry.key());
             }
         });
-        if cursor == 0 || seen >= count {
+        opened += usize::from(seen != before);
+        if cursor == 0 || seen >= count || opened >= budget {
             break;
         }
     }

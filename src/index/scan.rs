@@ -46,14 +46,16 @@ impl<R: Record> Table<R> {
         mut choose: impl FnMut(u64) -> u64,
     ) {
         let stripe = self.stripes.of(low);
-        let mut words: Vec<u64> = Vec::with_capacity(16);
+        // Most buckets of a small database are empty: they must not cost an allocation.
+        let mut words: Vec<u64> = Vec::new();
         let mut backoff = Backoff::default();
         loop {
             words.clear();
             let seen = stripe.settled();
             let mut here = self.bucket(choose(self.buckets()));
             while let Some(bucket) = here {
-                words.extend(bucket.slots().iter().map(|slot| slot.load(Ordering::Acquire)));
+                let found = bucket.slots().iter().map(|slot| slot.load(Ordering::Acquire));
+                words.extend(found.filter(|word| *word != 0));
                 here = bucket.next();
             }
             if stripe.validate(seen) {
@@ -61,8 +63,8 @@ impl<R: Record> Table<R> {
             }
             backoff.wait();
         }
-        for word in words.into_iter().filter(|word| *word != 0) {
-            // SAFETY: loaded with Acquire from a slot while pinned.
+        for word in words {
+            // SAFETY: not null, and loaded with Acquire from a slot while pinned.
             let (record, hash) = unsafe { (Self::record_of(word), Self::hash_of(word)) };
             visit(hash, record);
         }
