@@ -1,5 +1,6 @@
 //! Commands of the administrator that belong to no larger family.
 
+use super::notes::{Notes, at};
 use super::table::Group;
 use super::{Args, Command, Cx, Error, Flags, help};
 use crate::session::After;
@@ -16,19 +17,20 @@ static ACL: &[Command] = &[
     ),
 ];
 
-static MODULE: &[Command] =
-    &[
-        help::row(Group::Server, "5.0.0"),
-        Command::new("list", 2, Group::Server, modules)
-            .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
-            .doc("4.0.0", "", "Lists loaded modules: there are none, as commands are built in."),
-    ];
+static MODULE: &[Command] = &[
+    help::row(Group::Server, "5.0.0"),
+    Command::new("list", 2, Group::Server, modules)
+        .flags(Flags::ADMIN.and(Flags::NOSCRIPT))
+        .tips(&["nondeterministic_output_order"])
+        .doc("4.0.0", "", "Lists loaded modules: there are none, as commands are built in."),
+];
 
 /// The rows.
 pub static ADMIN: &[Command] = &[
     Command::container("acl", Group::Server, ACL).doc("6.0.0", "", "Users and their rights."),
     Command::container("module", Group::Server, MODULE).doc("4.0.0", "", "Modules."),
     Command::new("shutdown", -1, Group::Server, shutdown)
+        .notes(&SHUTDOWN)
         .flags(LOADING.and(Flags::ADMIN).and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY))
         .doc(
             "1.0.0",
@@ -36,6 +38,13 @@ pub static ADMIN: &[Command] = &[
             "Saves as configured, and ends the server.",
         ),
 ];
+
+const SHUTDOWN: Notes = Notes::args(&[
+    at("NOW").since("7.0.0"),
+    at("FORCE").since("7.0.0"),
+    at("ABORT").since("7.0.0"),
+])
+.changed(&[("7.0.0", "The options `NOW`, `FORCE` and `ABORT`.")]);
 
 fn whoami(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     cx.reply.bulk(cx.session.client.user().as_bytes());

@@ -8,6 +8,7 @@
 //! and the answer is of the moment at which the command began.
 
 use super::args::integer;
+use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::sources::Sources;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
@@ -27,19 +28,26 @@ const fn row(name: &'static str, arity: i16, run: super::table::Handler) -> Comm
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[
     row("bitcount", -2, bitcount)
+        .notes(&BITCOUNT)
         .flags(READ)
         .keys(READ_KEY)
         .doc("2.6.0", "key [start end [BYTE | BIT]]", "Counts the bits of a string that are set.")
         .cost("O(N), N being the bytes looked at."),
     row("bitfield", -2, bitfield)
+        .notes(&BITFIELD)
         .flags(WRITE)
-        .keys(&[KeySpec::one(1, &["RW", "UPDATE", "ACCESS", "VARIABLE_FLAGS"])])
+        .keys(&[KeySpec::one(1, &["RW", "UPDATE", "ACCESS", "VARIABLE_FLAGS"])
+            .note("Whether it reads, writes or both depends on the operations.")])
         .doc("3.2.0", BITFIELD_SYNTAX, "Reads and changes integers of any width in a string.")
         .cost("O(1) for each operation."),
     row("bitfield_ro", -2, bitfield_ro)
         .flags(READ.and(Flags::FAST))
         .keys(READ_KEY)
-        .doc("6.0.0", "key [GET encoding offset ...]", "Reads integers of any width in a string.")
+        .doc(
+            "6.0.0",
+            "key [GET encoding offset [GET encoding offset ...]]",
+            "Reads integers of any width in a string.",
+        )
         .cost("O(1) for each operation."),
     row("bitop", -4, bitop)
         .flags(WRITE)
@@ -51,6 +59,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(N), N being the bytes of all sources."),
     row("bitpos", -3, bitpos)
+        .notes(&BITPOS)
         .flags(READ)
         .keys(READ_KEY)
         .doc(
@@ -65,11 +74,34 @@ pub static COMMANDS: &[Command] = &[
         "Returns one bit of a string.",
     ),
     row("setbit", 4, setbit)
+        .notes(&SETBIT)
         .flags(WRITE)
         .keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])])
         .doc("2.2.0", "key offset value", "Sets or clears one bit of a string, lengthening it.")
         .cost("O(1), and the bytes appended."),
 ];
+
+const UNIT: &str = "byte_bit";
+const UNIT_CAME: &[(&str, &str)] = &[("7.0.0", "The option `BYTE|BIT`.")];
+const BITCOUNT: Notes = Notes::args(&[
+    at("start_end_byte_bit").name("index"),
+    at(UNIT).name("index_unit").since("7.0.0"),
+])
+.changed(UNIT_CAME);
+const BITPOS: Notes = Notes::args(&[
+    at("start_end_byte_bit").name("index"),
+    at("end_byte_bit").name("end_index"),
+    at(UNIT).name("index_unit").since("7.0.0"),
+])
+.changed(UNIT_CAME);
+const SETBIT: Notes = Notes::args(&[at("value").kind("integer")]);
+const BITFIELD: Notes = Notes::args(&[
+    at("encoding_offset_wrap_sat_fail_encoding_offset_value_encoding_offset_increment")
+        .name("operation"),
+    at("wrap_sat_fail_encoding_offset_value_encoding_offset_increment").name("write"),
+    at("encoding_offset_value_encoding_offset_increment").name("write_operation"),
+    at("value").kind("integer"),
+]);
 
 const BITFIELD_SYNTAX: &str = "key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
     <SET encoding offset value | INCRBY encoding offset increment>> ...]";

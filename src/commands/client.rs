@@ -3,6 +3,7 @@
 mod kill;
 mod list;
 
+use super::notes::{Notes, at};
 use super::table::Group;
 use super::{Args, Command, Cx, Error, Flags, help};
 use crate::session::mail::{Mail, Unblock};
@@ -29,21 +30,25 @@ static SUBCOMMANDS: &[Command] = &[
         "",
         "Replies with the client that invalidation messages are redirected to.",
     ),
-    help::row(Group::Connection, "5.0.0"),
+    help::row(Group::Connection, "5.0.0").acl(CONN),
     sub("id", 2, id).doc("5.0.0", "", "Replies with the connection's number."),
-    sub("info", 2, info).doc("6.2.0", "", "Describes the connection."),
-    admin("kill", -3, kill::kill).cost("O(N) with the number of clients").doc(
+    sub("info", 2, info).tips(UNSTEADY).doc("6.2.0", "", "Describes the connection."),
+    admin("kill", -3, kill::kill).notes(&KILL).cost("O(N) with the number of clients").doc(
         "2.4.0",
         "<ip:port | [ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] \
          [ADDR ip:port] [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE seconds]>",
         "Closes connections.",
     ),
-    admin("list", -2, list::list).cost("O(N) with the number of clients").doc(
-        "2.4.0",
-        "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
-        "Describes connections, one a line.",
-    ),
-    admin("no-evict", 3, no_evict).doc(
+    admin("list", -2, list::list)
+        .tips(UNSTEADY)
+        .notes(&LIST)
+        .cost("O(N) with the number of clients")
+        .doc(
+            "2.4.0",
+            "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+            "Describes connections, one a line.",
+        ),
+    admin("no-evict", 3, no_evict).notes(&NO_EVICT).doc(
         "7.0.0",
         "<ON | OFF>",
         "Exempts the connection from maxmemory-clients.",
@@ -53,8 +58,8 @@ static SUBCOMMANDS: &[Command] = &[
         "<ON | OFF>",
         "Lets the connection read without changing how recently keys were used.",
     ),
-    admin("pause", -3, pause).doc(
-        "3.0.0",
+    admin("pause", -3, pause).notes(&PAUSE).doc(
+        "2.9.50",
         "timeout [WRITE | ALL]",
         "Holds back all commands, or those that write, for some milliseconds.",
     ),
@@ -81,6 +86,27 @@ static SUBCOMMANDS: &[Command] = &[
 /// The rows.
 pub static CLIENT: &[Command] = &[Command::container("client", Group::Connection, SUBCOMMANDS)
     .doc("2.4.0", "", "Connections: names, lists, limits.")];
+
+const UNSTEADY: &[&str] = &["nondeterministic_output"];
+const NO_EVICT: Notes = Notes::args(&[at("on_off").name("enabled")]);
+const KILL: Notes = Notes::history(&[
+    ("2.8.12", "Filters, of which several may stand together."),
+    ("2.8.12", "The filter `ID`."),
+    ("3.2.0", "The type `master`."),
+    ("5.0.0", "The type `replica`, which was `slave`; that is still understood."),
+    ("6.2.0", "The filter `LADDR`."),
+]);
+const LIST: Notes = Notes::args(&[at("TYPE").since("5.0.0"), at("ID").since("6.2.0")]).changed(&[
+    ("2.8.12", "The field `id`."),
+    ("5.0.0", "The filter `TYPE`."),
+    ("6.0.0", "The field `user`."),
+    ("6.2.0", "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`; the filter `ID`."),
+    ("7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."),
+    ("7.0.3", "The field `ssub`."),
+]);
+const PAUSE: Notes =
+    Notes::args(&[at("timeout").kind("integer"), at("write_all").name("mode").since("6.2.0")])
+        .changed(&[("6.2.0", "The option `WRITE`.")]);
 
 /// A name that may stand in CLIENT LIST.
 pub fn valid_name(name: &[u8]) -> Result<Vec<u8>, Error> {

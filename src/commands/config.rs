@@ -1,6 +1,7 @@
 //! CONFIG: the parameters of the table, read and changed by clients.
 
 use super::help;
+use super::notes::Notes;
 use super::{Args, Command, Cx, Error, Flags, Group, Shared};
 use crate::config::live::{Refusal, Rights, SetError};
 use crate::config::{Config, Guard, OomScoreAdj, PARAMS, Param, rewrite, table};
@@ -21,6 +22,7 @@ const fn sub(name: &'static str, arity: i16, run: super::table::Handler) -> Comm
 
 static SUBCOMMANDS: &[Command] = &[
     sub("get", -3, get)
+        .notes(&GET)
         .doc("2.0.0", "parameter [parameter ...]", "Returns parameters and their values.")
         .cost("O(N), N being the number of parameters asked for times that of all."),
     help::row(Group::Server, "5.0.0"),
@@ -31,6 +33,8 @@ static SUBCOMMANDS: &[Command] = &[
         "Writes the values in force to the configuration file.",
     ),
     sub("set", -4, set)
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+        .notes(&SET)
         .doc(
             "2.0.0",
             "parameter value [parameter value ...]",
@@ -43,6 +47,9 @@ static SUBCOMMANDS: &[Command] = &[
 pub static COMMANDS: &[Command] = &[Command::container("config", Group::Server, SUBCOMMANDS)
     .doc("2.0.0", "", "Reads and changes the configuration.")
     .cost("Depends on the subcommand.")];
+
+const GET: Notes = Notes::history(&[("7.0.0", "Takes several patterns.")]);
+const SET: Notes = Notes::history(&[("7.0.0", "Takes several parameters.")]);
 
 fn get(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let config = cx.shared.config.get();

@@ -1,5 +1,6 @@
 //! Commands about the connection itself: greeting, passwords, protocol.
 
+use super::notes::{Notes, at};
 use super::table::Group;
 use super::{Args, Command, Cx, Error, Flags};
 use crate::config::REDIS_VERSION;
@@ -19,7 +20,7 @@ pub static CONNECTION: &[Command] = &[
         "",
         "Lets the next command touch a slot that is being moved here.",
     ),
-    Command::new("auth", -2, Group::Connection, auth).flags(OPEN).acl(CONN).doc(
+    Command::new("auth", -2, Group::Connection, auth).notes(&AUTH).flags(OPEN).acl(CONN).doc(
         "1.0.0",
         "[username] password",
         "Authenticates the connection.",
@@ -28,7 +29,7 @@ pub static CONNECTION: &[Command] = &[
         .flags(Flags::LOADING.and(Flags::STALE).and(Flags::FAST))
         .acl(CONN)
         .doc("1.0.0", "message", "Replies with the message."),
-    Command::new("hello", -1, Group::Connection, hello).flags(OPEN).acl(CONN).doc(
+    Command::new("hello", -1, Group::Connection, hello).notes(&HELLO).flags(OPEN).acl(CONN).doc(
         "6.0.0",
         "[protover [AUTH username password] [SETNAME clientname]]",
         "Chooses the protocol and tells about the server.",
@@ -57,6 +58,11 @@ pub static CONNECTION: &[Command] = &[
         "Puts the connection back to how it started.",
     ),
 ];
+
+const AUTH: Notes = Notes::args(&[at("username").since("6.0.0")])
+    .changed(&[("6.0.0", "Takes the name of a user.")]);
+const HELLO: Notes = Notes::args(&[at("protover_username_password_clientname").name("arguments")])
+    .changed(&[("6.2.0", "`protover` may be left out, to ask what is in force.")]);
 
 fn cluster_only(_: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     Err(Error::new("ERR This instance has cluster support disabled"))

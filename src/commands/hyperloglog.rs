@@ -3,6 +3,7 @@
 //! The values are strings ([`hll`]); clients may have written anything into them, so each command
 //! first makes sure that it has a HyperLogLog. Nothing is changed if any part of it is corrupted.
 
+use super::notes::Notes;
 use super::sources::Sources;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::db::{Access, Key, Write};
@@ -22,10 +23,12 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(1) for each element."),
     row("pfcount", -2, pfcount)
         .flags(Flags::READ.and(Flags::MAY_REPLICATE))
-        .keys(&[KeySpec::range(1, -1, 1, &["RW", "ACCESS"])])
+        .keys(&[KeySpec::range(1, -1, 1, &["RW", "ACCESS"])
+            .note("It may store the estimate in the value, which replicas have to follow.")])
         .doc("2.8.9", "key [key ...]", "Estimates how many different elements were added.")
         .cost("O(1) for one key, with a small constant; O(N) for N keys, with a large one."),
     row("pfdebug", 3, pfdebug)
+        .notes(&INTERNAL)
         .flags(Flags::WRITE.and(Flags::DENYOOM).and(Flags::ADMIN))
         .keys(&[KeySpec::one(2, &["RW", "ACCESS"])])
         .doc("2.8.9", "subcommand key", "Looks into a value: DECODE, ENCODING, GETREG, TODENSE.")
@@ -39,10 +42,13 @@ pub static COMMANDS: &[Command] = &[
         .doc("2.8.9", "destkey [sourcekey ...]", "Adds to a key what was added to others.")
         .cost("O(N), N being the number of keys, with a large constant."),
     row("pfselftest", 1, pfselftest)
+        .notes(&INTERNAL)
         .flags(Flags::ADMIN)
         .doc("2.8.9", "", "Checks that counting works.")
         .cost("O(1), with a very large constant."),
 ];
+
+const INTERNAL: Notes = Notes { internal: true, ..Notes::NONE };
 
 impl From<NotHll> for Error {
     fn from(_: NotHll) -> Self {

@@ -1,6 +1,7 @@
 //! Commands on keys of any type: existence, expiry, names, walks, whole databases.
 
 use super::args::{Unit, integer, integer_in};
+use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::db::{Entry, Expiry, Key, Kind, New};
@@ -53,16 +54,17 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(N) in the number of keys; values are freed later")
         .tips(SHARDS_SUM),
     row("exists", -2, READ, exists)
+        .notes(&EXISTS)
         .keys(ALL_RO)
         .doc("1.0.0", "key [key ...]", "Counts which of the keys exist, at one moment.")
         .cost("O(N) in the number of keys")
         .tips(SHARDS_SUM),
-    row("expire", -3, WRITE, expire).keys(RW_UPDATE).doc(
+    row("expire", -3, WRITE, expire).notes(&EXPIRE).keys(RW_UPDATE).doc(
         "1.0.0",
         "key seconds [NX | XX | GT | LT]",
         "Sets the expiry of a key in seconds from now.",
     ),
-    row("expireat", -3, WRITE, expireat).keys(RW_UPDATE).doc(
+    row("expireat", -3, WRITE, expireat).notes(&EXPIRE).keys(RW_UPDATE).doc(
         "1.2.0",
         "key unix-time-seconds [NX | XX | GT | LT]",
         "Sets the expiry of a key to a Unix time in seconds.",
@@ -73,12 +75,14 @@ pub static COMMANDS: &[Command] = &[
         "Returns the Unix time in seconds at which a key expires.",
     ),
     Command::new("flushall", -1, Group::Server, flushall)
+        .notes(&FLUSH)
         .flags(Flags::WRITE)
         .acl(&["keyspace", "dangerous"])
         .doc("1.0.0", FLUSH_SYNTAX, "Removes all keys of all databases.")
         .cost("O(1) for the client; memory is freed in the background")
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
     Command::new("flushdb", -1, Group::Server, flushdb)
+        .notes(&FLUSH)
         .flags(Flags::WRITE)
         .acl(&["keyspace", "dangerous"])
         .doc("1.0.0", FLUSH_SYNTAX, "Removes all keys of the selected database.")
@@ -89,23 +93,23 @@ pub static COMMANDS: &[Command] = &[
         .doc("1.0.0", "pattern", "Returns all keys that match a glob pattern.")
         .cost("O(N) in the number of keys, in slices between which other clients are served")
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
-    row("move", 3, WRITE, move_).keys(&[KeySpec::one(1, &["RW", "ACCESS", "DELETE"])]).doc(
+    row("move", 3, WRITE, move_).keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])]).doc(
         "1.0.0",
         "key db",
         "Moves a key to another database.",
     ),
-    Command::container("object", Group::Generic, OBJECT),
+    Command::container("object", Group::Generic, OBJECT).doc("2.2.3", "", ""),
     row("persist", 2, WRITE, persist).keys(RW_UPDATE).doc(
         "2.2.0",
         "key",
         "Removes the expiry of a key.",
     ),
-    row("pexpire", -3, WRITE, pexpire).keys(RW_UPDATE).doc(
+    row("pexpire", -3, WRITE, pexpire).notes(&EXPIRE).keys(RW_UPDATE).doc(
         "2.6.0",
         "key milliseconds [NX | XX | GT | LT]",
         "Sets the expiry of a key in milliseconds from now.",
     ),
-    row("pexpireat", -3, WRITE, pexpireat).keys(RW_UPDATE).doc(
+    row("pexpireat", -3, WRITE, pexpireat).notes(&EXPIRE).keys(RW_UPDATE).doc(
         "2.6.0",
         "key unix-time-milliseconds [NX | XX | GT | LT]",
         "Sets the expiry of a key to a Unix time in milliseconds.",
@@ -116,6 +120,7 @@ pub static COMMANDS: &[Command] = &[
         "Returns the Unix time in milliseconds at which a key expires.",
     ),
     row("pttl", 2, READ, pttl)
+        .notes(&TTL)
         .keys(RO_ACCESS)
         .doc("2.6.0", "key", "Returns the milliseconds that a key has left.")
         .tips(NONDETERMINISTIC),
@@ -127,12 +132,13 @@ pub static COMMANDS: &[Command] = &[
         "key newkey",
         "Gives a key another name, replacing what stood there.",
     ),
-    row("renamenx", 3, WRITE, renamenx).keys(RENAMENX_KEYS).doc(
+    row("renamenx", 3, WRITE, renamenx).notes(&RENAMENX).keys(RENAMENX_KEYS).doc(
         "1.0.0",
         "key newkey",
         "Gives a key another name unless that exists.",
     ),
     row("scan", -2, Flags::READ, scan)
+        .notes(&SCAN)
         .doc(
             "2.8.0",
             "cursor [MATCH pattern] [COUNT count] [TYPE type]",
@@ -154,6 +160,7 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(N) in the number of keys")
         .tips(SHARDS_SUM),
     row("ttl", 2, READ, ttl)
+        .notes(&TTL)
         .keys(RO_ACCESS)
         .doc("1.0.0", "key", "Returns the seconds that a key has left.")
         .tips(NONDETERMINISTIC),
@@ -164,11 +171,27 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(N) in the number of keys")
         .tips(SHARDS_SUM),
     Command::new("wait", 3, Group::Generic, wait)
-        .flags(Flags::BLOCKING)
+        .flags(Flags::NOSCRIPT.and(Flags::WAITS))
+        .notes(&Notes::args(&[at("timeout").kind("integer")]))
         .acl(&["connection"])
         .doc("3.0.0", "numreplicas timeout", "Waits until replicas have the client's writes.")
         .tips(&["request_policy:all_shards", "response_policy:agg_min"]),
 ];
+
+const EXPIRE: Notes = Notes::args(&[at("nx_xx_gt_lt").name("condition").since("7.0.0")])
+    .changed(&[("7.0.0", "The options `NX`, `XX`, `GT` and `LT`.")]);
+const EXISTS: Notes = Notes::history(&[("3.0.3", "Takes several keys.")]);
+const FLUSH: Notes = Notes::args(&[
+    at("async_sync").name("async"),
+    at("ASYNC").since("4.0.0"),
+    at("SYNC").since("6.2.0"),
+])
+.changed(&[("4.0.0", "The option `ASYNC`."), ("6.2.0", "The option `SYNC`.")]);
+const RENAMENX: Notes =
+    Notes::history(&[("3.2.0", "Giving a key the name it has is not an error.")]);
+const SCAN: Notes =
+    Notes::args(&[at("TYPE").since("6.0.0")]).changed(&[("6.0.0", "The option `TYPE`.")]);
+const TTL: Notes = Notes::history(&[("2.8.0", "Replies -2 for a key that is not there.")]);
 
 const OBJECT_KEY: &[KeySpec] = &[KeySpec::one(2, &["RO"])];
 
@@ -181,7 +204,7 @@ static OBJECT: &[Command] = &[
         .keys(OBJECT_KEY)
         .doc("4.0.0", "key", "Returns the frequency counter of a key.")
         .tips(NONDETERMINISTIC),
-    super::help::row(Group::Generic, "6.2.0"),
+    super::help::row(Group::Generic, "6.2.0").acl(&["keyspace"]),
     row("idletime", 3, Flags::READ, object_idletime)
         .keys(OBJECT_KEY)
         .doc("2.2.3", "key", "Returns the seconds since a key was last used.")

@@ -264,19 +264,24 @@ mod tests {
     }
 
     const KEYNUM: Find = Find::KeyNum { count: 0, first: 1, step: 1 };
-    const UNKNOWN: KeySpec = KeySpec { begin: Begin::Unknown, find: Find::Unknown, flags: READS };
+    const UNKNOWN: KeySpec =
+        KeySpec { begin: Begin::Unknown, find: Find::Unknown, flags: READS, note: "" };
     static ROWS: &[Command] = &[
         command("get", &[KeySpec::one(1, READS)]),
         command("mset", &[KeySpec::range(1, -1, 2, OVERWRITES)]),
         command("blpop", &[KeySpec::range(1, -2, 1, TAKES)]),
         command("pfmerge", &[KeySpec::one(1, CHANGES), KeySpec::range(2, -1, 1, READS)]),
-        command("eval", &[KeySpec { begin: Begin::Index(2), find: KEYNUM, flags: CHANGES }]),
+        command(
+            "eval",
+            &[KeySpec { begin: Begin::Index(2), find: KEYNUM, flags: CHANGES, note: "" }],
+        ),
         command(
             "msetex",
             &[KeySpec {
                 begin: Begin::Index(1),
                 find: Find::KeyNum { count: 0, first: 1, step: 2 },
                 flags: OVERWRITES,
+                note: "",
             }],
         ),
         command(
@@ -285,6 +290,7 @@ mod tests {
                 begin: Begin::Keyword("STREAMS", 1),
                 find: Find::Range { last: -1, step: 1, limit: 2 },
                 flags: READS,
+                note: "",
             }],
         ),
         command(
@@ -293,6 +299,7 @@ mod tests {
                 begin: Begin::Keyword("KEYS", -2),
                 find: Find::Range { last: -1, step: 1, limit: 0 },
                 flags: READS,
+                note: "",
             }],
         ),
         command("set", &[KeySpec::one(1, &["RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"])]),
@@ -425,7 +432,7 @@ mod tests {
             }),
             Just(Find::Unknown),
         ];
-        (begin, find).prop_map(|(begin, find)| KeySpec { begin, find, flags: READS })
+        (begin, find).prop_map(|(begin, find)| KeySpec { begin, find, flags: READS, note: "" })
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! LCS: what two strings have in common. The comparison itself is in [`crate::types::lcs`].
 
 use super::args::integer;
+use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::sources::Sources;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
@@ -11,6 +12,7 @@ use crate::types::lcs::{self, LcsError, Match, Table};
 pub static COMMANDS: &[Command] = &[Command::new("lcs", -3, Group::String, lcs)
     .flags(Flags::READ)
     .acl(&["string"])
+    .notes(&Notes::args(&[at("MINMATCHLEN").name("len")]))
     .keys(&[KeySpec::range(1, 1, 1, &["RO", "ACCESS"])])
     .doc(
         "7.0.0",

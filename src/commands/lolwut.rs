@@ -9,7 +9,8 @@ use crate::config::REDIS_VERSION;
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command::new("lolwut", -1, Group::Server, lolwut)
     .flags(Flags::READ.and(Flags::FAST))
-    .doc("5.0.0", "[VERSION version [size ...]]", "Draws something and tells the version.")];
+    .doc("5.0.0", "[VERSION version [size ...]]", "Draws something and tells the version.")
+    .cost("")];
 
 const COLUMNS: (i64, i64) = (64, 200);
 const ROWS: (i64, i64) = (16, 100);

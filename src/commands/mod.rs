@@ -25,6 +25,7 @@ pub mod lcs;
 pub mod lolwut;
 pub mod memory;
 pub mod monitor;
+pub mod notes;
 pub mod page;
 pub mod room;
 pub mod run;

@@ -11,7 +11,8 @@ const FLAGS: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(F
 /// The rows.
 pub static MONITOR: &[Command] = &[Command::new("monitor", 1, Group::Server, monitor)
     .flags(FLAGS)
-    .doc("1.0.0", "", "Shows every command that the server runs, until the connection ends.")];
+    .doc("1.0.0", "", "Shows every command that the server runs, until the connection ends.")
+    .cost("")];
 
 fn monitor(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     cx.session.gate(Gates::MONITOR, true);

@@ -1,6 +1,7 @@
 //! SLOWLOG: the last commands that took long. What is kept, and how it is cut to size, is settled in
 //! [`crate::metrics::slowlog`]; here it is only shown.
 
+use super::notes::Notes;
 use super::table::{Group, Handler};
 use super::{Args, Command, Cx, Error, Flags, help};
 use crate::types::number;
@@ -14,6 +15,7 @@ const fn sub(name: &'static str, arity: i16, run: Handler) -> Command {
 
 static SUBCOMMANDS: &[Command] = &[
     sub("get", -2, get)
+        .notes(&GET)
         .doc(
             "2.2.12",
             "[count]",
@@ -39,6 +41,8 @@ pub static COMMANDS: &[Command] = &[Command::container("slowlog", Group::Server,
     "",
     "The last commands that took long.",
 )];
+
+const GET: Notes = Notes::history(&[("4.0.0", "Entries tell the client's address and name.")]);
 
 fn get(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if args.len() > 3 {

@@ -1,6 +1,7 @@
 //! String commands: values set, read and edited as bytes or numbers.
 
 use super::args::{self, Unit, expiry, integer};
+use super::notes::{Notes, at};
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::db::{Access, Expiry, Key, New, Str};
 use crate::resp::{Args, Reply};
@@ -18,7 +19,8 @@ const UPDATE: &[KeySpec] = &[KeySpec::one(1, &["RW", "UPDATE"])];
 const ALL_PAIRS: &[KeySpec] = &[KeySpec::range(1, -1, 2, &["OW", "UPDATE"])];
 const ALL_PAIRS_NEW: &[KeySpec] = &[KeySpec::range(1, -1, 2, &["OW", "INSERT"])];
 const ALL: &[KeySpec] = &[KeySpec::range(1, -1, 1, &["RO", "ACCESS"])];
-const SET_KEYS: &[KeySpec] = &[KeySpec::one(1, &["RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"])];
+const SET_KEYS: &[KeySpec] = &[KeySpec::one(1, &["RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"])
+    .note("It reads the key only with the option `GET`.")];
 
 const fn row(name: &'static str, arity: i16, flags: Flags, run: super::table::Handler) -> Command {
     Command::new(name, arity, Group::String, run).flags(flags).acl(&["string"])
@@ -48,7 +50,9 @@ pub static COMMANDS: &[Command] = &[
         .keys(&[KeySpec::one(1, &["RW", "ACCESS", "DELETE"])])
         .doc("6.2.0", "key", "Returns the string at a key and removes the key."),
     row("getex", -2, Flags::WRITE.and(Flags::FAST), getex)
-        .keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])])
+        .notes(&GETEX)
+        .keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])
+            .note("It may change the expiry of the key.")])
         .doc(
             "6.2.0",
             "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
@@ -59,7 +63,7 @@ pub static COMMANDS: &[Command] = &[
         .keys(RO)
         .doc("2.4.0", "key start end", "Returns a part of a string by byte positions.")
         .cost("O(N) in the length of the part"),
-    row("getset", 3, FAST_WRITE, getset).keys(RW).doc(
+    row("getset", 3, FAST_WRITE, getset).notes(&GETSET).keys(RW).doc(
         "1.0.0",
         "key value",
         "Sets a string and returns the one before it.",
@@ -74,7 +78,7 @@ pub static COMMANDS: &[Command] = &[
         "key increment",
         "Adds a number to the integer at a key.",
     ),
-    row("incrbyfloat", 3, FAST_WRITE, incrbyfloat).keys(RW).doc(
+    row("incrbyfloat", 3, FAST_WRITE, incrbyfloat).notes(&INCRBYFLOAT).keys(RW).doc(
         "2.6.0",
         "key increment",
         "Adds a floating point number to the number at a key.",
@@ -90,6 +94,7 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(N) in the number of keys")
         .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),
     row("msetnx", -3, WRITE, msetnx)
+        .tips(&["request_policy:multi_shard", "response_policy:agg_min"])
         .keys(ALL_PAIRS_NEW)
         .doc("1.0.1", "key value [key value ...]", "Sets several strings if none of them exists.")
         .cost("O(N) in the number of keys"),
@@ -98,7 +103,7 @@ pub static COMMANDS: &[Command] = &[
         "key milliseconds value",
         "Sets a string that expires after some milliseconds.",
     ),
-    row("set", -3, WRITE, set).keys(SET_KEYS).doc(
+    row("set", -3, WRITE, set).notes(&SET).keys(SET_KEYS).doc(
         "1.0.0",
         "key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | \
              EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
@@ -124,10 +129,35 @@ pub static COMMANDS: &[Command] = &[
         "Returns the length of a string in bytes.",
     ),
     row("substr", 4, Flags::READ, getrange)
+        .notes(&SUBSTR)
         .keys(RO)
         .doc("1.0.0", "key start end", "Older name of GETRANGE.")
         .cost("O(N) in the length of the part"),
 ];
+
+const GETEX: Notes =
+    Notes::args(&[at("seconds_milliseconds_unix-time-seconds_unix-time-milliseconds_persist")
+        .name("expiration")]);
+const GETSET: Notes =
+    Notes { deprecated: Some(("6.2.0", "`SET` with the option `GET`")), ..Notes::NONE };
+const INCRBYFLOAT: Notes = Notes::args(&[at("increment").kind("double")]);
+const SET: Notes = Notes::args(&[
+    at("nx_xx_comparison-value").name("condition").since("2.6.12"),
+    at("GET").since("6.2.0"),
+    at("seconds_milliseconds_unix-time-seconds_unix-time-milliseconds_keepttl").name("expiration"),
+    at("EX").since("2.6.12"),
+    at("PX").since("2.6.12"),
+    at("EXAT").since("6.2.0"),
+    at("PXAT").since("6.2.0"),
+    at("KEEPTTL").since("6.0.0"),
+])
+.changed(&[
+    ("2.6.12", "The options `EX`, `PX`, `NX` and `XX`."),
+    ("6.0.0", "The option `KEEPTTL`."),
+    ("6.2.0", "The options `GET`, `EXAT` and `PXAT`."),
+    ("7.0.0", "`NX` and `GET` may stand together."),
+]);
+const SUBSTR: Notes = Notes { deprecated: Some(("2.0.0", "`GETRANGE`")), ..Notes::NONE };
 
 impl Reply {
     /// A string value.

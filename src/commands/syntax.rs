@@ -103,12 +103,12 @@ impl Arg {
     }
 
     fn group(kind: Kind, args: Vec<Self>) -> Self {
-        let name = args.iter().map(|arg| arg.name.as_str()).collect::<Vec<_>>().join("-");
+        let name = args.iter().map(|arg| arg.name.as_str()).collect::<Vec<_>>().join("_");
         Self { args, ..Self::new(name, kind) }
     }
 
     /// The type of a [`Kind::Value`], which follows from its name; that of `increment` depends on
-    /// the command, so a name may also end in `-float`.
+    /// the command: its notes may say otherwise.
     pub fn value_kind(&self) -> &'static str {
         let name = self.name.as_str();
         match name {
@@ -121,7 +121,6 @@ impl Arg {
                 "double"
             }
             "min" | "max" | "timeout" => "double",
-            _ if name.ends_with("-float") => "double",
             _ => "string",
         }
     }
@@ -422,7 +421,7 @@ fn own(items: Vec<Arg>) -> Vec<Arg> {
             }
             _ => {
                 let block = Arg::group(Kind::Block, values);
-                Arg { name: item.name, token: item.token, ..block }
+                Arg { token: item.token, ..block }
             }
         });
     }
@@ -478,9 +477,9 @@ mod tests {
             [
                 ("key", Kind::Value, false),
                 ("value", Kind::Value, false),
-                ("nx-xx", Kind::OneOf, true),
+                ("nx_xx", Kind::OneOf, true),
                 ("get", Kind::Token, true),
-                ("seconds-keepttl", Kind::OneOf, true),
+                ("seconds_keepttl", Kind::OneOf, true),
             ]
         );
         assert_eq!(args[4].args[0].token.as_deref(), Some("EX"));

@@ -7,6 +7,7 @@
 
 use super::Cx;
 use super::error::Error;
+use super::notes::Notes;
 use crate::resp::Args;
 use std::sync::OnceLock;
 
@@ -56,8 +57,6 @@ flags! {
     FAST = 12 "fast";
     /// Allowed before authentication.
     NO_AUTH = 13 "no_auth";
-    /// May replicate though it writes nothing here.
-    MAY_REPLICATE = 14 "may_replicate";
     /// Not inside MULTI.
     NO_MULTI = 15 "no_multi";
     /// The key positions cannot be told from the specs alone.
@@ -74,6 +73,12 @@ impl Flags {
     /// Ours, not shown: as quick as the FAST ones for requests of ordinary size, though Redis does
     /// not call it so (SET may free what it replaces; ours leaves that to the epochs).
     pub const QUICK: Self = Self(1 << 40);
+
+    /// May replicate though it writes nothing here. Redis 7.0 knows it too and does not show it.
+    pub const MAY_REPLICATE: Self = Self(1 << 41);
+
+    /// Waits, and can be unblocked, though Redis does not call it BLOCKING (WAIT).
+    pub const WAITS: Self = Self(1 << 42);
 
     /// No flags.
     pub const NONE: Self = Self(0);
@@ -143,6 +148,8 @@ pub struct KeySpec {
     /// `RO`, `RW`, `OW`, `RM` and `ACCESS`, `UPDATE`, `INSERT`, `DELETE`, `NOT_KEY`, `INCOMPLETE`,
     /// `VARIABLE_FLAGS`, as COMMAND INFO prints them.
     pub flags: &'static [&'static str],
+    /// Why the flags are what they are, where that surprises; else empty.
+    pub note: &'static str,
 }
 
 impl KeySpec {
@@ -153,7 +160,17 @@ impl KeySpec {
 
     /// Keys from argument `at` to `last` (relative, or from the end when negative).
     pub const fn range(at: i16, last: i16, step: i16, flags: &'static [&'static str]) -> Self {
-        Self { begin: Begin::Index(at), find: Find::Range { last, step, limit: 0 }, flags }
+        Self {
+            begin: Begin::Index(at),
+            find: Find::Range { last, step, limit: 0 },
+            flags,
+            note: "",
+        }
+    }
+
+    /// Explains the flags.
+    pub const fn note(self, note: &'static str) -> Self {
+        Self { note, ..self }
     }
 }
 
@@ -206,6 +223,8 @@ pub struct Command {
     pub syntax: &'static str,
     /// Command tips for proxies and clients (`nondeterministic_output`…).
     pub tips: &'static [&'static str],
+    /// What COMMAND DOCS adds.
+    pub notes: &'static Notes,
     /// Subcommands; a container's own handler runs only when it is called without one.
     pub subcommands: &'static [Self],
     /// What runs.
@@ -227,6 +246,7 @@ impl Command {
             complexity: "O(1)",
             syntax: "",
             tips: &[],
+            notes: &Notes::NONE,
             subcommands: &[],
             run,
         }
@@ -271,6 +291,11 @@ impl Command {
     /// Sets the tips.
     pub const fn tips(self, tips: &'static [&'static str]) -> Self {
         Self { tips, ..self }
+    }
+
+    /// Sets what COMMAND DOCS adds.
+    pub const fn notes(self, notes: &'static Notes) -> Self {
+        Self { notes, ..self }
     }
 
     /// Whether `n` arguments, the name included, are right.

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Smoke tests with the client libraries that people use: redis-py (PyPI) and ioredis (npm), against
-# the release binary on a free port. (redis-rs is tests/redis_rs.rs, part of `cargo test`.)
+# the release binary on a free port. (redis-rs is tests/redis_rs.rs, part of `cargo test`.) And what
+# libraries learn from COMMAND, compared with redis-server (tests/command_shapes.py).
 #
-#   tests/clients/run.sh            both
-#   tests/clients/run.sh python     one of: python node
+#   tests/clients/run.sh            all
+#   tests/clients/run.sh python     one of: python node shapes
 #
 # The libraries are installed below target/clients. Where that is impossible the test says SKIPPED.
 set -euo pipefail
@@ -74,7 +75,11 @@ run_node() {
     NODE_PATH=$modules/node_modules with_servers node "$here/smoke.js" || failed=1
 }
 
-for library in ${*:-python node}; do
+run_shapes() {
+    python3 "$here/../command_shapes.py" "$server" || failed=1
+}
+
+for library in ${*:-python node shapes}; do
     "run_$library"
 done
 exit $failed

@@ -1,5 +1,6 @@
 //! COMMAND DOCS: summaries, and argument trees read from the rows' notation.
 
+use super::super::notes::{self, Notes};
 use super::super::syntax::{self, Arg, Kind, Repeat};
 use super::super::table::{Command, Group, Row, Table};
 use crate::resp::Reply;
@@ -10,23 +11,32 @@ pub fn write(reply: &mut Reply, table: &Table, row: &Row) {
     let command = row.command;
     // A text that is not in the notation shows no arguments; a test of the table forbids such rows.
     let arguments = syntax::parse(command.syntax).unwrap_or_default();
-    let subs = usize::from(!command.subcommands.is_empty());
+    let notes = command.notes;
+    let subs = !command.subcommands.is_empty();
+    let complexity = if subs { "Depends on the subcommand." } else { command.complexity };
+    let deprecated = notes.deprecated.is_some();
+    let optional_fields = [
+        !complexity.is_empty(),
+        deprecated || notes.internal,
+        deprecated,
+        deprecated,
+        !notes.history.is_empty(),
+        !arguments.is_empty(),
+        subs,
+    ];
     reply.bulk(row.full_name().as_bytes());
-    reply.map(4 + usize::from(!arguments.is_empty()) + subs);
-    for (name, text) in [
-        ("summary", &*summary(command)),
-        ("since", command.since),
-        ("group", group_name(command.group)),
-        ("complexity", if subs == 1 { "Depends on the subcommand." } else { command.complexity }),
-    ] {
-        field(reply, name, text);
-    }
+    reply.map(3 + present(&optional_fields));
+    field(reply, "summary", &summary(command));
+    field(reply, "since", command.since);
+    field(reply, "group", group_name(command.group));
+    said(reply, "complexity", complexity);
+    write_notes(reply, notes);
     if !arguments.is_empty() {
         reply.bulk(b"arguments");
-        let mut keys = Keys { next: 0, specs: command.keys.len() };
-        list(reply, &arguments, &mut keys);
+        let keys = Keys { next: 0, specs: command.keys.len() };
+        Arguments { reply, keys, notes: notes.args }.list(&arguments);
     }
-    if subs == 1 {
+    if subs {
         reply.bulk(b"subcommands");
         reply.map(command.subcommands.len());
         let from = usize::from(row.id) + 1;
@@ -34,6 +44,31 @@ pub fn write(reply: &mut Reply, table: &Table, row: &Row) {
             write(reply, table, sub);
         }
     }
+}
+
+fn write_notes(reply: &mut Reply, notes: &Notes) {
+    if notes.deprecated.is_some() || notes.internal {
+        reply.bulk(b"doc_flags");
+        reply.set(1);
+        reply.simple(if notes.internal { "syscmd" } else { "deprecated" });
+    }
+    if let Some((since, replaced_by)) = notes.deprecated {
+        field(reply, "deprecated_since", since);
+        field(reply, "replaced_by", replaced_by);
+    }
+    if !notes.history.is_empty() {
+        reply.bulk(b"history");
+        reply.set(notes.history.len());
+        for (version, change) in notes.history {
+            reply.array(2);
+            reply.bulk(version.as_bytes());
+            reply.bulk(change.as_bytes());
+        }
+    }
+}
+
+fn present(fields: &[bool]) -> usize {
+    fields.iter().filter(|&&present| present).count()
 }
 
 /// The row's sentence; a container needs none of its own.
@@ -82,48 +117,79 @@ impl Keys {
     }
 }
 
-fn list(reply: &mut Reply, args: &[Arg], keys: &mut Keys) {
-    reply.array(args.len());
-    for arg in args {
-        argument(reply, arg, keys);
+/// The name by which [`notes::Arg::at`] means this argument.
+fn handle(arg: &Arg) -> &str {
+    arg.token.as_deref().unwrap_or(&arg.name)
+}
+
+/// Writes arguments.
+struct Arguments<'r> {
+    reply: &'r mut Reply,
+    keys: Keys,
+    notes: &'static [notes::Arg],
+}
+
+impl Arguments<'_> {
+    fn list(&mut self, args: &[Arg]) {
+        self.reply.array(args.len());
+        for arg in args {
+            self.argument(arg);
+        }
+    }
+
+    fn argument(&mut self, arg: &Arg) {
+        let note = self.notes.iter().find(|note| note.at == handle(arg));
+        let note = note.copied().unwrap_or(notes::at(""));
+        let kind = match arg.kind {
+            Kind::Token => "pure-token",
+            Kind::OneOf => "oneof",
+            Kind::Block => "block",
+            Kind::Value if !note.kind.is_empty() => note.kind,
+            // Without key specs nothing is a key, whatever its name.
+            Kind::Value => match arg.value_kind() {
+                "key" if self.keys.specs == 0 => "string",
+                kind => kind,
+            },
+        };
+        let mut flags = Vec::new();
+        flags.extend((arg.optional).then_some("optional"));
+        flags.extend((arg.repeat != Repeat::Once).then_some("multiple"));
+        flags.extend((arg.repeat == Repeat::More(true)).then_some("multiple_token"));
+        let optional_fields = [
+            kind == "key",
+            arg.token.is_some(),
+            !note.since.is_empty(),
+            !note.deprecated.is_empty(),
+            !flags.is_empty(),
+            !arg.args.is_empty(),
+        ];
+        let reply = &mut *self.reply;
+        reply.map(2 + present(&optional_fields));
+        field(reply, "name", if note.name.is_empty() { &arg.name } else { note.name });
+        field(reply, "type", kind);
+        if kind == "key" {
+            reply.bulk(b"key_spec_index");
+            reply.int(self.keys.take());
+        }
+        said(reply, "token", arg.token.as_deref().unwrap_or_default());
+        said(reply, "since", note.since);
+        said(reply, "deprecated_since", note.deprecated);
+        if !flags.is_empty() {
+            reply.bulk(b"flags");
+            reply.set(flags.len());
+            flags.iter().for_each(|flag| reply.simple(flag));
+        }
+        if !arg.args.is_empty() {
+            reply.bulk(b"arguments");
+            self.list(&arg.args);
+        }
     }
 }
 
-fn argument(reply: &mut Reply, arg: &Arg, keys: &mut Keys) {
-    let kind = match arg.kind {
-        Kind::Token => "pure-token",
-        Kind::OneOf => "oneof",
-        Kind::Block => "block",
-        // Without key specs nothing is a key, whatever its name.
-        Kind::Value => match arg.value_kind() {
-            "key" if keys.specs == 0 => "string",
-            kind => kind,
-        },
-    };
-    let mut flags = Vec::new();
-    flags.extend((arg.optional).then_some("optional"));
-    flags.extend((arg.repeat != Repeat::Once).then_some("multiple"));
-    flags.extend((arg.repeat == Repeat::More(true)).then_some("multiple_token"));
-    let optional_fields =
-        [kind == "key", arg.token.is_some(), !flags.is_empty(), !arg.args.is_empty()];
-    reply.map(2 + optional_fields.iter().filter(|&&present| present).count());
-    field(reply, "name", &arg.name);
-    field(reply, "type", kind);
-    if kind == "key" {
-        reply.bulk(b"key_spec_index");
-        reply.int(keys.take());
-    }
-    if let Some(token) = &arg.token {
-        field(reply, "token", token);
-    }
-    if !flags.is_empty() {
-        reply.bulk(b"flags");
-        reply.set(flags.len());
-        flags.iter().for_each(|flag| reply.simple(flag));
-    }
-    if !arg.args.is_empty() {
-        reply.bulk(b"arguments");
-        list(reply, &arg.args, keys);
+/// A field that is left out when there is nothing to say.
+fn said(reply: &mut Reply, name: &str, text: &str) {
+    if !text.is_empty() {
+        field(reply, name, text);
     }
 }
 
@@ -148,18 +214,40 @@ mod tests {
         }
     }
 
+    fn handles<'a>(args: &'a [Arg], found: &mut Vec<&'a str>) {
+        for arg in args {
+            found.push(handle(arg));
+            handles(&arg.args, found);
+        }
+    }
+
+    #[test]
+    fn every_note_is_about_an_argument() {
+        for row in &table().rows {
+            let tree = syntax::parse(row.command.syntax).unwrap();
+            let mut found = Vec::new();
+            handles(&tree, &mut found);
+            for note in row.command.notes.args {
+                assert!(found.contains(&note.at), "{}: {}: {found:?}", row.full_name(), note.at);
+            }
+        }
+    }
+
     #[test]
     fn arguments_look_as_in_redis() {
         let mut reply = Reply::default();
         reply.resp3 = true;
         let args = syntax::parse("key [EX seconds | KEEPTTL] newkey").unwrap();
-        list(&mut reply, &args, &mut Keys { next: 0, specs: 2 });
+        const NOTES: &[notes::Arg] =
+            &[notes::at("seconds_keepttl").name("expiration"), notes::at("EX").since("2.6.12")];
+        let keys = Keys { next: 0, specs: 2 };
+        Arguments { reply: &mut reply, keys, notes: NOTES }.list(&args);
         let text = String::from_utf8(reply.bytes).unwrap().replace("\r\n", " ");
         assert_eq!(
             text,
             "*3 %3 $4 name $3 key $4 type $3 key $14 key_spec_index :0 \
-             %4 $4 name $15 seconds-keepttl $4 type $5 oneof $5 flags ~1 +optional $9 arguments *2 \
-             %3 $4 name $7 seconds $4 type $7 integer $5 token $2 EX \
+             %4 $4 name $10 expiration $4 type $5 oneof $5 flags ~1 +optional $9 arguments *2 \
+             %4 $4 name $7 seconds $4 type $7 integer $5 token $2 EX $5 since $6 2.6.12 \
              %3 $4 name $7 keepttl $4 type $10 pure-token $5 token $7 KEEPTTL \
              %3 $4 name $6 newkey $4 type $3 key $14 key_spec_index :1 "
         );

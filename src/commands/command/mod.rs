@@ -9,6 +9,7 @@ mod shape;
 use super::categories;
 use super::help;
 use super::keys_of::{self, Key};
+use super::notes::{Notes, at};
 use super::table::{Group, Row, Table, table};
 use super::{Args, Command, Cx, Error, Flags, KeySpec};
 use crate::resp::Reply;
@@ -27,18 +28,20 @@ static SUBCOMMANDS: &[Command] = &[
         .doc("7.0.0", "[command-name ...]", "Documents the named commands, or all.")
         .cost("O(N), N being the number of commands asked for.")
         .tips(&["nondeterministic_output_order"]),
-    sub("getkeys", -3, get_keys)
+    sub("getkeys", -4, get_keys)
         .doc("2.8.13", "command [arg ...]", "Tells which arguments of a request are keys.")
         .cost("O(N), N being the number of arguments."),
-    sub("getkeysandflags", -3, get_keys_and_flags)
+    sub("getkeysandflags", -4, get_keys_and_flags)
         .doc("7.0.0", "command [arg ...]", "Tells the keys of a request and what it does to them.")
         .cost("O(N), N being the number of arguments."),
     help::row(Group::Server, "5.0.0").acl(&["connection"]),
     sub("info", -2, info)
+        .notes(&INFO)
         .doc("2.8.13", "[command-name ...]", "Describes the named commands, or all.")
         .cost("O(N), N being the number of commands asked for.")
         .tips(&["nondeterministic_output_order"]),
     sub("list", -2, list)
+        .notes(&LIST)
         .doc(
             "7.0.0",
             "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
@@ -56,6 +59,9 @@ pub static COMMANDS: &[Command] = &[Command {
         .cost("O(N), N being the number of commands.")
         .tips(&["nondeterministic_output_order"])
 }];
+
+const INFO: Notes = Notes::history(&[("7.0.0", "Without names it describes all commands.")]);
+const LIST: Notes = Notes::args(&[at("FILTERBY").name("filterby")]);
 
 fn all(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     write_all(cx.reply, table());

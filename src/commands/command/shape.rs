@@ -61,7 +61,11 @@ pub fn key_flags(reply: &mut Reply, flags: &[&str]) {
 }
 
 fn key_spec(reply: &mut Reply, spec: &KeySpec) {
-    reply.map(3);
+    reply.map(3 + usize::from(!spec.note.is_empty()));
+    if !spec.note.is_empty() {
+        reply.bulk(b"notes");
+        reply.bulk(spec.note.as_bytes());
+    }
     reply.bulk(b"flags");
     key_flags(reply, spec.flags);
     reply.bulk(b"begin_search");
@@ -117,6 +121,7 @@ mod tests {
             begin: Begin::Keyword("STREAMS", 1),
             find: Find::Range { last: -1, step: 1, limit: 2 },
             flags: &["ACCESS", "RO"],
+            note: "",
         };
         key_spec(&mut reply, &spec);
         let text = String::from_utf8(reply.bytes).unwrap().replace("\r\n", " ");

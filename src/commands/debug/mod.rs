@@ -10,6 +10,7 @@ mod protocol;
 mod switches;
 
 use super::args::integer;
+use super::notes::Notes;
 use super::slice::{self, Slice};
 use super::table::Group;
 use super::{Args, Command, Cx, Error, Flags, help};
@@ -25,6 +26,7 @@ const FLAGS: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(F
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command::new("debug", -2, Group::Server, debug)
     .flags(FLAGS)
+    .notes(&Notes { internal: true, ..Notes::NONE })
     .doc("1.0.0", "subcommand [arg ...]", "Inspects and manipulates the server, for tests.")
     .cost("Depends on the subcommand")];
 

@@ -17,6 +17,7 @@ mod server;
 mod snapshot;
 mod stats;
 
+use super::notes::Notes;
 use super::{Args, Command, Cx, Error, Flags};
 use crate::commands::table::Group;
 pub use field::{Export, Field, Value};
@@ -27,6 +28,7 @@ pub use snapshot::Snapshot;
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[Command::new("info", -1, Group::Server, info)
     .flags(Flags::LOADING.and(Flags::STALE))
+    .notes(&Notes::history(&[("7.0.0", "Takes several sections.")]))
     .acl(&["dangerous"])
     .doc("1.0.0", "[section [section ...]]", "Tells the state of the server and its statistics.")
     .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])];
