@@ -79,7 +79,7 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
             }
         }
         if cx.session.after != After::Continue {
-            let again = matches!(cx.session.after, After::Retry | After::Paused);
+            let again = matches!(cx.session.after, After::Retry | After::Await(_) | After::Paused);
             done = i + usize::from(!again);
             break;
         }
@@ -148,14 +148,14 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
             let key = usize::from(cx.row.first_key);
             cx.hash = if key == 0 { 0 } else { args.opt(key).map_or(0, |key| Key::new(key).hash) };
             cx.session.reply_from = cx.reply.bytes.len();
-            cx.session.unblockable = cx.row.command.flags.has(Flags::BLOCKING);
+            cx.session.unblockable = cx.row.command.flags.any(Flags::BLOCKING.and(Flags::WAITS));
             publish(cx);
             if cx.session.resume.is_none() {
                 monitor(cx, args); // later slices of a command were shown with the first
             }
             group.restart();
             call(cx, args);
-            let again = cx.session.after == After::Retry;
+            let again = matches!(cx.session.after, After::Retry | After::Await(_));
             if again {
                 cx.session.spent += group.since.elapsed();
             } else {

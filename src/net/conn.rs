@@ -40,8 +40,10 @@ pub struct Parked {
 pub enum Why {
     /// Its command has replied, later. True if CLIENT UNBLOCK may end that.
     Reply(bool),
-    /// Its command must run again.
+    /// Its command is not done and must run again.
     Again,
+    /// Clients are paused; its command must run again after that.
+    Paused,
 }
 
 /// A connection.

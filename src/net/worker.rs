@@ -14,7 +14,7 @@ use crate::commands::Shared;
 use crate::mem;
 use crate::metrics::Stat;
 use crate::resp::request::{Batch, Status};
-use crate::session::mail::{Mail, Unblock};
+use crate::session::mail::{Mail, RollCall, Then, Unblock};
 use crate::session::pause::Conditions;
 use crate::session::{After, Client, Flag};
 use crate::sync::Ordering;
@@ -42,6 +42,8 @@ const TICK: i64 = 100;
 const SCAN_TICKS: u32 = 10;
 /// From this time on (milliseconds) a wait has no limit.
 const FOREVER: u64 = i64::MAX as u64;
+/// A roll call is answered by the first turn that finds nothing to read, or else after this many.
+const ROLL_CALL_TURNS: u32 = 4;
 /// How long replies may take to leave when the server stops.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
@@ -69,6 +71,8 @@ pub struct Worker {
     free: Vec<usize>,
     ready: VecDeque<usize>,
     parked: Vec<usize>,
+    /// Roll calls to be answered, and after how many turns at the latest.
+    calls: Vec<(Arc<RollCall>, u32)>,
     scratch: Box<[u8]>,
     /// There are cores to spare, so polling for a while takes nothing from other workers.
     may_spin: bool,
@@ -110,6 +114,7 @@ impl Worker {
             free: Vec::new(),
             ready: VecDeque::new(),
             parked: Vec::new(),
+            calls: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             next_tick: 1,
             ticks: 0,
@@ -168,6 +173,7 @@ impl Worker {
                 self.serve(slot);
             }
         }
+        self.answer(events.iter().all(|event| event.token() == WAKE));
         self.read_mail();
         self.adopt();
         let ticked = self.due();
@@ -205,7 +211,7 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.calls.is_empty() {
             return Duration::ZERO;
         }
         let now = self.engine.now();
@@ -254,12 +260,22 @@ impl Worker {
         let client = &conn.session.client;
         if shared.clients.account(client, conn.memory()) {
             let config = self.engine.config();
-            if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory) {
-                let killed = shared.clients.enforce(limit);
-                self.engine.stats().add(Stat::EvictedClients, killed);
+            if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory)
+                && shared.clients.is_pressing(limit)
+            {
+                self.enforce();
             }
         }
         client.is_gone()
+    }
+
+    /// Closes the greatest clients if all together pass `maxmemory-clients`.
+    fn enforce(&self) {
+        let config = self.engine.config();
+        if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory) {
+            let killed = self.engine.shared.clients.enforce(limit);
+            self.engine.stats().add(Stat::EvictedClients, killed);
+        }
     }
 
     fn drive(&mut self, conn: &mut Conn) -> Fate {
@@ -269,8 +285,8 @@ impl Worker {
         let mut budget = READ_BUDGET;
         while budget > 0 {
             // A client that waits for a pause may leave; one whose reply is withheld gets it.
-            let waits_again = conn.parked.as_ref().is_some_and(|p| p.why == Why::Again);
-            if conn.hung_up && waits_again {
+            let paused = conn.parked.as_ref().is_some_and(|p| p.why == Why::Paused);
+            if conn.hung_up && paused {
                 return Fate::Close;
             }
             if !conn.readable || conn.is_held() || self.stop_at.is_some() {
@@ -441,10 +457,11 @@ impl Worker {
             }
             After::Park(until) => (until, Why::Reply(conn.session.unblockable)),
             After::Retry => (0, Why::Again), // in the next turn, after the others
+            After::Await(until) => (until, Why::Again),
             After::Paused => {
                 let until = self.engine.shared.conditions.paused(now).map_or(now, |(_, at)| at);
                 self.engine.shared.clients.block(&client, true);
-                (until.max(now) as u64, Why::Again)
+                (until.max(now) as u64, Why::Paused)
             }
         };
         if why == Why::Reply(true) {
@@ -455,7 +472,7 @@ impl Worker {
         let from = conn.session.reply_from.min(self.engine.reply.bytes.len());
         let withheld = match why {
             Why::Reply(_) => self.engine.reply.bytes.split_off(from),
-            Why::Again => Vec::new(),
+            Why::Again | Why::Paused => Vec::new(),
         };
         let left = done < batch.reqs.len();
         let input = if left { input.to_vec() } else { Vec::new() };
@@ -544,6 +561,13 @@ impl Worker {
                 }
                 Mail::Monitor(bytes) => self.monitor(&bytes),
                 Mail::Resume => self.resume_all(),
+                Mail::RollCall(call) => self.calls.push((call, ROLL_CALL_TURNS)),
+                Mail::Again(client) => self.with(&client, |_, conn| {
+                    if let Some(parked) = conn.parked.as_mut().filter(|p| p.why == Why::Again) {
+                        parked.until = 0;
+                    }
+                    Fate::Keep
+                }),
                 Mail::Stop => self.stop_at = Some(Instant::now() + STOP_WAIT),
             }
         }
@@ -593,10 +617,30 @@ impl Worker {
         for slot in take(&mut self.parked) {
             let here = self.conns.get_mut(slot).and_then(Option::as_mut);
             if let Some(parked) = here.and_then(|conn| conn.parked.as_mut()) {
-                if parked.why == Why::Again {
+                if parked.why == Why::Paused {
                     parked.until = 0;
                 }
                 self.parked.push(slot);
+            }
+        }
+    }
+
+    /// Answers roll calls once a turn found nothing to read. They came with the mail of an earlier
+    /// turn, so that the events of this one are later than the question.
+    fn answer(&mut self, quiet: bool) {
+        for (call, turns) in take(&mut self.calls) {
+            if !quiet && turns > 1 {
+                self.calls.push((call, turns - 1));
+                continue;
+            }
+            let clients = &self.engine.shared.clients;
+            match call.answer() {
+                Some(Then::Again(asker)) => clients.tell(asker, Mail::Again(Arc::clone(asker))),
+                Some(Then::Enforce) => {
+                    clients.called();
+                    self.enforce();
+                }
+                None => {}
             }
         }
     }

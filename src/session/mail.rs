@@ -4,7 +4,7 @@
 //!   sleeper announces itself and then looks; the sender puts and then looks whether to wake.
 
 use super::registry::Client;
-use crate::sync::{AtomicBool, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
 use std::sync::{Arc, OnceLock};
@@ -22,6 +22,10 @@ pub enum Mail {
     Monitor(Bytes),
     /// Whatever paused or held clients may be over: look again.
     Resume,
+    /// Read what has arrived, then answer.
+    RollCall(Arc<RollCall>),
+    /// Its command, which waited for something, may run again.
+    Again(Arc<Client>),
     /// Stop: no more reading; send what is encoded.
     Stop,
 }
@@ -33,6 +37,39 @@ pub enum Unblock {
     Timeout,
     /// With an error.
     Error,
+}
+
+/// A question to all workers: have you read whatever had reached your sockets by now?
+///
+/// A command that tells of all clients asks it first, and so does who is about to close clients for
+/// their memory, as others may be gone already. Without it the reply might show another
+/// worker's client as it was before bytes that were sent, on that client's connection, well before
+/// the question. Whoever measures a client from outside would see that.
+#[derive(Debug)]
+pub struct RollCall {
+    then: Then,
+    left: AtomicUsize,
+}
+
+impl RollCall {
+    /// Asked of `workers` workers.
+    pub fn new(then: Then, workers: usize) -> Arc<Self> {
+        Arc::new(Self { then, left: AtomicUsize::new(workers) })
+    }
+
+    /// One worker answers; whoever gives the last answer learns what to do.
+    pub fn answer(&self) -> Option<&Then> {
+        (self.left.fetch_sub(1, Ordering::AcqRel) == 1).then_some(&self.then)
+    }
+}
+
+/// What follows when all have answered a [`RollCall`].
+#[derive(Debug)]
+pub enum Then {
+    /// This client's command goes on.
+    Again(Arc<Client>),
+    /// `maxmemory-clients` is enforced.
+    Enforce,
 }
 
 type Wake = Box<dyn Fn() + Send + Sync>;

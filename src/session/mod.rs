@@ -27,6 +27,9 @@ pub enum After {
     /// The command has done a slice of its work, and where it stands is in [`Session::resume`]: run it
     /// again after the other clients. Nothing of its reply may be encoded yet.
     Retry,
+    /// The command waits for something, and where it stands is in [`Session::resume`]: run it again
+    /// at this time, or when [`mail::Mail::Again`] comes.
+    Await(u64),
     /// The command could not run because clients are paused: run it again when they are not.
     Paused,
 }

@@ -6,7 +6,7 @@
 //!   moment to close the socket.
 //! - **C3** [`Registry::memory`] is the sum of `total_memory` of the clients in the registry.
 
-use super::mail::{Mail, Mailbox};
+use super::mail::{Mail, Mailbox, RollCall, Then};
 use crate::sync::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -257,6 +257,8 @@ pub struct Registry {
     next_id: AtomicU64,
     count: AtomicUsize,
     memory: AtomicI64,
+    /// A roll call before [`Registry::enforce`] is under way.
+    enforcing: AtomicBool,
     blocked: AtomicUsize,
     monitors: Box<[AtomicUsize]>,
     mailboxes: Box<[Mailbox]>,
@@ -272,6 +274,7 @@ impl Registry {
             next_id: AtomicU64::new(1),
             count: AtomicUsize::new(0),
             memory: AtomicI64::new(0),
+            enforcing: AtomicBool::new(false),
             blocked: AtomicUsize::new(0),
             monitors: counts(),
             mailboxes: (0..workers).map(|_| Mailbox::default()).collect(),
@@ -433,6 +436,29 @@ impl Registry {
         client.total_memory.store(bytes, Ordering::Relaxed);
         self.memory.fetch_add(bytes as i64 - before as i64, Ordering::AcqRel);
         bytes > before
+    }
+
+    /// Clients may have passed `limit`: true if [`Registry::enforce`] is due at once. If they are not
+    /// far above, a roll call comes first, so that nobody has to go for the memory of a client whose
+    /// end another worker is about to see.
+    pub fn is_pressing(&self, limit: u64) -> bool {
+        let memory = self.memory();
+        if memory <= limit {
+            return false;
+        }
+        if memory / 3 * 2 > limit || self.workers() == 1 {
+            return true;
+        }
+        if !self.enforcing.swap(true, Ordering::AcqRel) {
+            let call = RollCall::new(Then::Enforce, self.workers());
+            self.tell_all(|| Mail::RollCall(Arc::clone(&call)));
+        }
+        false
+    }
+
+    /// The roll call of [`Registry::is_pressing`] is over.
+    pub fn called(&self) {
+        self.enforcing.store(false, Ordering::Release);
     }
 
     /// Kills clients, the greatest first, until all together take at most `limit` bytes. Those with

@@ -2,8 +2,9 @@
 
 use super::super::table::table;
 use super::super::{Args, Cx, Error};
-use crate::session::Flag;
+use crate::session::mail::{Mail, RollCall, Then};
 use crate::session::registry::{Class, Client, View};
+use crate::session::{After, Flag};
 use crate::sync::Ordering::Relaxed;
 use std::io::Write;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ pub(super) fn list(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         n if n > 3 && args.is(2, "ID") => Some(by_id(cx, args)?),
         _ => return Err(Error::Syntax),
     };
+    if is_early(cx) {
+        return Ok(());
+    }
     // Who is to go because of memory is not listed any more.
     super::enforce_memory(cx);
     let clients = clients.unwrap_or_else(|| cx.shared.clients.all());
@@ -25,6 +29,23 @@ pub(super) fn list(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     }
     cx.reply.verbatim("txt", &text);
     Ok(())
+}
+
+/// How long a worker that is busy with something long may hold up CLIENT LIST, in milliseconds.
+const WAIT_MS: i64 = 20;
+
+/// Asks the other workers to read what has arrived ([`RollCall`]); true while they have not answered.
+fn is_early(cx: &mut Cx<'_>) -> bool {
+    struct Asked;
+    let (clients, session) = (&cx.shared.clients, &mut *cx.session);
+    if session.resume.take().is_some() || clients.workers() == 1 {
+        return false;
+    }
+    let call = RollCall::new(Then::Again(Arc::clone(&session.client)), clients.workers());
+    clients.tell_all(|| Mail::RollCall(Arc::clone(&call)));
+    session.resume = Some(Box::new(Asked));
+    session.after = After::Await((cx.db.now + WAIT_MS) as u64);
+    true
 }
 
 fn of_class(cx: &Cx<'_>, name: &[u8]) -> Result<Vec<Arc<Client>>, Error> {
