@@ -1,11 +1,11 @@
 //! MEMORY: what keys and the server take.
 
-use super::info::Snapshot;
+use super::info::{Snapshot, human_bytes as human};
 use super::table::{Group, Handler};
 use super::{Args, Command, Cx, Error, Flags, KeySpec, help};
+use crate::config::EvictionPolicy;
 use crate::mem;
 use crate::types::number;
-use std::fmt::Write as _;
 
 const fn sub(name: &'static str, arity: i16, run: Handler) -> Command {
     Command::new(name, arity, Group::Server, run)
@@ -179,9 +179,12 @@ fn doctor(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
         peak: s.shared.process.peak().0 as u64,
         allocated: s.allocator().allocated as u64,
         active: s.allocator().active as u64,
+        resident: s.allocator().resident as u64,
         rss: s.resident(),
         clients: s.clients().memory,
+        connected: s.shared.clients.len() as u64,
         limit: s.config.maxmemory,
+        evicts: s.config.maxmemory_policy != EvictionPolicy::Noeviction,
     });
     cx.reply.verbatim("txt", text.as_bytes());
     Ok(())
@@ -192,52 +195,75 @@ struct Health {
     peak: u64,
     allocated: u64,
     active: u64,
+    resident: u64,
     rss: u64,
     clients: u64,
+    connected: u64,
     limit: u64,
+    evicts: bool,
 }
 
-/// Below this many bytes ratios tell nothing.
+/// Below this many bytes ratios tell nothing: the threads' caches alone are some megabytes.
 const LITTLE: u64 = 32 << 20;
+/// Differences up to here are no reason to write.
+const SLACK: u64 = 10 << 20;
+/// Bytes of buffers that a client may have on average: Redis' measure.
+const CLIENT: u64 = 200 << 10;
 
+/// What is noticed, by the measures of Redis' doctor as far as the thing exists here.
 fn report(h: &Health) -> String {
     if h.used < LITTLE {
         return "This server holds too little data to say anything about its memory: ratios of \
                 small figures mislead. Ask again with 32 MB or more in use.\n"
             .to_owned();
     }
-    let mut text = String::new();
-    let mut note = |line: String| {
-        let _ = writeln!(text, "- {line}");
+    let apart = |a: u64, b: u64, percent: u64| {
+        (a > b / 100 * (100 + percent) && a - b > SLACK).then(|| human(a.saturating_sub(b)))
     };
-    if h.peak > h.used + h.used / 2 {
-        let peak = super::info::human_bytes(h.peak);
-        note(format!(
-            "Peak: {peak} were in use once. What the system shows may still reflect that; MEMORY PURGE gives unused pages back."
-        ));
-    }
-    if h.active > h.allocated + h.allocated / 10 && h.active - h.allocated > 10 << 20 {
-        let lost = super::info::human_bytes(h.active - h.allocated);
-        note(format!(
-            "Fragmentation: {lost} lie unused between values. Many values changed their size; a restart or a copy to a fresh server packs them."
-        ));
-    }
-    if h.rss > h.used + h.used / 2 {
-        note("Resident memory: the process takes half as much again as it uses. MEMORY PURGE may help; other threads' buffers and the program itself count too.".to_owned());
-    }
-    if h.clients > h.used / 10 {
-        let bytes = super::info::human_bytes(h.clients);
-        note(format!(
-            "Clients: their buffers take {bytes}. CLIENT LIST shows whose; maxmemory-clients sets a limit."
-        ));
-    }
-    if h.limit > 0 && h.used > h.limit - h.limit / 20 {
-        note("Limit: less than 5 % of maxmemory are left.".to_owned());
-    }
-    if text.is_empty() {
+    let notes = [
+        (h.peak > h.used / 2 * 3).then(|| {
+            format!(
+                "Peak: {} were in use once. What the system shows may still reflect that; \
+                 MEMORY PURGE gives unused pages back.",
+                human(h.peak)
+            )
+        }),
+        apart(h.active, h.allocated, 10).map(|lost| {
+            format!(
+                "Fragmentation: {lost} lie unused between values. Many values changed their \
+                 size; a restart or a copy to a fresh server packs them."
+            )
+        }),
+        apart(h.resident, h.active, 10).map(|kept| {
+            format!(
+                "Allocator: it keeps {kept} of pages without anything in them, usually for some \
+                 seconds. MEMORY PURGE gives them back now."
+            )
+        }),
+        apart(h.rss, h.resident, 10).map(|more| {
+            format!(
+                "Process: {more} are in memory beyond what the allocator holds: threads' stacks, \
+                 the program itself, and what the kernel has not taken back yet."
+            )
+        }),
+        (h.connected > 0 && h.clients / h.connected > CLIENT).then(|| {
+            format!(
+                "Clients: {} of buffers, more than 200 KB for each. CLIENT LIST shows whose; \
+                 maxmemory-clients sets a limit.",
+                human(h.clients)
+            )
+        }),
+        (h.limit > 0 && h.used > h.limit - h.limit / 20).then(|| {
+            let next = if h.evicts { "keys are evicted" } else { "writes are refused" };
+            format!("Limit: less than 5 % of maxmemory are left; beyond it {next}.")
+        }),
+    ];
+    let lines: Vec<String> =
+        notes.into_iter().flatten().map(|note| format!("- {note}\n")).collect();
+    if lines.is_empty() {
         return "Nothing unusual in the use of memory.\n".to_owned();
     }
-    format!("Noticed in the use of memory:\n\n{text}")
+    format!("Noticed in the use of memory:\n\n{}", lines.concat())
 }
 
 #[cfg(test)]
@@ -251,15 +277,30 @@ mod tests {
             peak: 110 << 20,
             allocated: 100 << 20,
             active: 101 << 20,
+            resident: 105 << 20,
             rss: 110 << 20,
-            clients: 0,
+            clients: 40 << 10,
+            connected: 2,
             limit: 0,
+            evicts: false,
+        };
+        let names = ["Peak", "Fragmentation", "Allocator", "Process", "Clients", "Limit"];
+        let named = |h: &Health| -> Vec<&str> {
+            let text = report(h);
+            names.into_iter().filter(|name| text.contains(&format!("- {name}: "))).collect()
         };
         assert!(report(&well).starts_with("Nothing unusual"));
         assert!(report(&Health { used: 1 << 20, ..well }).contains("too little data"));
-        let ill = Health { peak: 1 << 30, limit: 101 << 20, clients: 50 << 20, ..well };
-        let text = report(&ill);
-        assert!(text.contains("Peak: 1.00G") && text.contains("Limit") && text.contains("Clients"));
-        assert!(!text.contains("Fragmentation"));
+        assert_eq!(named(&Health { peak: 1 << 30, ..well }), ["Peak"]);
+        assert_eq!(
+            named(&Health { active: 112 << 20, resident: 115 << 20, ..well }),
+            ["Fragmentation"]
+        );
+        assert_eq!(named(&Health { resident: 120 << 20, rss: 120 << 20, ..well }), ["Allocator"]);
+        assert_eq!(named(&Health { rss: 130 << 20, ..well }), ["Process"]);
+        assert_eq!(named(&Health { clients: 50 << 20, ..well }), ["Clients"]);
+        let full = Health { limit: 101 << 20, ..well };
+        assert!(named(&full) == ["Limit"] && report(&full).contains("writes are refused"));
+        assert!(report(&Health { evicts: true, ..full }).contains("keys are evicted"));
     }
 }

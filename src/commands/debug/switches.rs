@@ -40,7 +40,8 @@ impl Switches {
         self.cron_paused.store(on, Ordering::Relaxed);
     }
 
-    /// Bytes from which on an element of a list stands alone.
+    /// Bytes from which on an element of a list stands alone. Read by the handlers of lists, which
+    /// pass it to the type together with `list-max-listpack-size`: types know no server.
     pub fn packed_threshold(&self) -> u64 {
         self.packed_threshold.load(Ordering::Relaxed)
     }
