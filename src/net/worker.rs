@@ -261,7 +261,7 @@ impl Worker {
         if shared.clients.account(client, conn.memory()) {
             let config = self.engine.config();
             if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory)
-                && shared.clients.is_pressing(limit)
+                && shared.clients.is_pressing(limit, client)
             {
                 self.enforce();
             }

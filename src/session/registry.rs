@@ -438,15 +438,16 @@ impl Registry {
         bytes > before
     }
 
-    /// Clients may have passed `limit`: true if [`Registry::enforce`] is due at once. If they are not
-    /// far above, a roll call comes first, so that nobody has to go for the memory of a client whose
-    /// end another worker is about to see.
-    pub fn is_pressing(&self, limit: u64) -> bool {
+    /// `client` has grown, and all together may have passed `limit`: true if [`Registry::enforce`] is
+    /// due at once. Where it is not the cause itself and they are not far above, a roll call comes
+    /// first, so that nobody has to go for the memory of one whose end another worker is about to see.
+    pub fn is_pressing(&self, limit: u64, client: &Client) -> bool {
         let memory = self.memory();
         if memory <= limit {
             return false;
         }
-        if memory / 3 * 2 > limit || self.workers() == 1 {
+        let cause = client.total_memory() as u64 > limit / 2;
+        if cause || memory / 3 * 2 > limit || self.workers() == 1 {
             return true;
         }
         if !self.enforcing.swap(true, Ordering::AcqRel) {
