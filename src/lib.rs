@@ -4,14 +4,14 @@
 //! `docs/architecture.md` says why; `tests/architecture.rs` holds the rule.
 #![deny(unsafe_code)]
 
+// The counting allocator.
+pub mod mem;
+
 // The only door to atomics and epochs.
 pub mod sync;
 
 // Time, once per loop turn.
 pub mod clock;
-
-// The counting allocator.
-pub mod mem;
 
 // Counters, durations, slow log: per worker, summed when read.
 pub mod metrics;

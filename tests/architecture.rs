@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// Each module in layer order, and every other module that it may use. `server` may use all above.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("sync", &[]),
+    ("mem", &[]),
+    ("sync", &["mem"]),
     ("clock", &["sync"]),
-    ("mem", &["sync"]),
     ("metrics", &["sync"]),
     ("config", &["sync"]),
     ("resp", &[]),

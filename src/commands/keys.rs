@@ -627,28 +627,61 @@ fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_flush(args: Args<'_>) -> Result<(), Error> {
-    match args.len() {
-        1 => Ok(()),
-        2 if args.is(1, "SYNC") || args.is(1, "ASYNC") => Ok(()),
-        _ => Err(Error::Syntax),
+/// Where FLUSHDB and FLUSHALL wait until the memory is free.
+struct Flushing {
+    turns: u32,
+}
+
+/// Turns in which a waiting FLUSH lets only the epoch pass before it looks once a millisecond.
+const FLUSH_TURNS: u32 = 64;
+
+/// FLUSHDB and FLUSHALL: the databases are empty at once. With ASYNC that is all; else the reply
+/// comes when their memory is free, as whoever reads `used_memory` next expects. Nobody else waits:
+/// small tables are freed between the turns of this worker, large ones in the background.
+fn flush(cx: &mut Cx<'_>, args: Args<'_>, databases: std::ops::Range<usize>) -> Result<(), Error> {
+    let mut flushing = match slice::resume::<Flushing>(cx) {
+        Some(flushing) => flushing,
+        None => {
+            let lazy = match args.len() {
+                1 => cx.local.config.lazyfree_lazy_user_flush,
+                2 if args.is(1, "SYNC") => false,
+                2 if args.is(1, "ASYNC") => true,
+                _ => return Err(Error::Syntax),
+            };
+            cx.db.flush(databases);
+            if lazy {
+                cx.reply.ok();
+                return Ok(());
+            }
+            Box::new(Flushing { turns: 0 })
+        }
+    };
+    let keyspace = cx.db.keyspace;
+    let pin = cx.db.pin();
+    cx.db.local.idle(pin);
+    keyspace.free_flushed_small();
+    if keyspace.lazy_free().0 == 0 {
+        cx.reply.ok();
+        return Ok(());
     }
+    flushing.turns += 1;
+    let next = match flushing.turns {
+        ..FLUSH_TURNS => After::Retry,
+        _ => After::Await(cx.db.now as u64 + 1),
+    };
+    cx.session.resume = Some(flushing);
+    cx.session.after = next;
+    Ok(())
 }
 
 fn flushdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    check_flush(args)?;
     let db = cx.db.db;
-    cx.db.flush(db..db + 1);
-    cx.reply.ok();
-    Ok(())
+    flush(cx, args, db..db + 1)
 }
 
 fn flushall(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    check_flush(args)?;
     let databases = cx.db.keyspace.databases();
-    cx.db.flush(0..databases);
-    cx.reply.ok();
-    Ok(())
+    flush(cx, args, 0..databases)
 }
 
 fn wait(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {

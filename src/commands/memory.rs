@@ -94,7 +94,7 @@ fn ratio(a: u64, b: u64) -> f64 {
 
 fn stats(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     use Figure::{Float, Int, Signed};
-    let s = Snapshot::new(cx.shared, cx.db.keyspace);
+    let s = Snapshot::new(cx.shared, cx.db.keyspace, cx.db.local.retired_bytes());
     let keyspace = cx.db.keyspace;
     let databases: Vec<(usize, u64, u64)> = (0..keyspace.databases())
         .map(|db| (db, keyspace.size(db).0, keyspace.index_bytes(db, cx.db.pin())))
@@ -173,7 +173,7 @@ fn write_figures(cx: &mut Cx<'_>, figures: &[(&str, Figure)]) {
 }
 
 fn doctor(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
-    let s = Snapshot::new(cx.shared, cx.db.keyspace);
+    let s = Snapshot::new(cx.shared, cx.db.keyspace, cx.db.local.retired_bytes());
     let text = report(&Health {
         used: s.used(),
         peak: s.shared.process.peak().0 as u64,

@@ -3,8 +3,6 @@
 use super::Cx;
 use crate::config::{Config, EvictionPolicy};
 use crate::db::{Evict, Order};
-use crate::mem;
-use crate::sync::limbo;
 use std::time::{Duration, Instant};
 
 /// Removes keys until memory is below `maxmemory` again, or for as long as one command may take
@@ -20,6 +18,24 @@ pub fn make(cx: &mut Cx<'_>) -> bool {
 /// See [`make`].
 fn evict(cx: &mut Cx<'_>, limit: u64) -> bool {
     let Some(how) = order(&cx.local.config) else { return false };
+    let made = remove_until(cx, how, limit);
+    if cx.db.local.retired_bytes() > HAND_OVER {
+        let pin = cx.db.pin();
+        cx.db.local.idle(pin); // other workers count what only this one knows to be on its way out
+    }
+    made
+}
+
+/// Memory in use, less that of clients which are being closed: that is about to be free without the
+/// loss of a key.
+fn kept(cx: &Cx<'_>) -> u64 {
+    cx.db.used_memory().saturating_sub(cx.shared.clients.leaving()) as u64
+}
+
+/// Bytes that a worker may hold back, unseen by the others, after it has made room.
+const HAND_OVER: usize = 32 * 1024;
+
+fn remove_until(cx: &mut Cx<'_>, how: Evict, limit: u64) -> bool {
     let began = Instant::now();
     let patience = patience(cx.local.config.maxmemory_eviction_tenacity);
     while kept(cx) > limit {
@@ -31,13 +47,6 @@ fn evict(cx: &mut Cx<'_>, limit: u64) -> bool {
         }
     }
     true
-}
-
-/// Memory in use, less what is on its way out: readers may hold a removed key's block until the
-/// batch ends, so it is still allocated, and counting it would remove one key after the other.
-fn kept(cx: &Cx<'_>) -> u64 {
-    let leaving = limbo::outstanding() + cx.db.local.retired_bytes();
-    mem::used().saturating_sub(leaving) as u64
 }
 
 /// Which keys may go; none under `noeviction`.

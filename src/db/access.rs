@@ -260,7 +260,7 @@ impl<'a> Access<'a> {
         self.keyspace.prepare(db, self.pin);
     }
 
-    /// Empties databases in one step; their memory is freed in the background.
+    /// Empties databases in one step; [`Keyspace::free_flushed`] frees their memory.
     pub fn flush(&mut self, databases: std::ops::Range<usize>) {
         self.exclusive(|access, alone| {
             for db in databases {
@@ -270,6 +270,11 @@ impl<'a> Access<'a> {
             }
         });
         self.pin.flush();
+    }
+
+    /// Bytes in use, less what is on its way out: see [`super::used_memory`].
+    pub fn used_memory(&self) -> usize {
+        super::used_memory().saturating_sub(self.local.retired_bytes())
     }
 
     /// Records a use of `entry`.

@@ -5,6 +5,7 @@
 //! of earlier samples, so each removal chooses among more than it just read.
 
 use super::access::{Access, Key};
+use std::cell::Cell;
 
 /// What orders the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,8 @@ pub struct Evict {
 }
 
 const POOL: usize = 16;
-/// Buckets read in vain before a database is taken to have no candidate.
+/// Buckets read at random before a sample is what they gave. If that is nothing (few keys in a table
+/// that was larger, few keys with an expiry among many), the table is walked until there is some.
 const PATIENCE: usize = 64;
 
 #[derive(Debug)]
@@ -77,26 +79,31 @@ impl Candidates {
     fn sample(&mut self, access: &mut Access<'_>, db: usize, how: Evict) {
         let (pin, now, policy) = (access.pin, access.now, access.policy);
         let Some(table) = access.keyspace.table(db, pin) else { return };
-        let mut seen = 0;
-        for turn in 0.. {
-            let random = access.local.random();
-            let mut noise = access.local.random();
-            table.sample(random, pin, |entry| {
-                let score = match (how.order, entry.expiry()) {
-                    (_, None) if how.volatile_only => return,
-                    (Order::Stalest, _) => policy.staleness(entry.access(), now),
-                    (Order::Soonest, at) => u64::MAX - at.unwrap_or(i64::MAX).max(0) as u64,
-                    (Order::Random, _) => {
-                        noise = noise.rotate_left(17).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                        noise
-                    }
-                };
-                seen += 1;
-                self.offer(score, db, entry.key());
-            });
-            if seen >= how.samples || turn >= PATIENCE.max(how.samples) {
-                break;
+        let mut noise = access.local.random();
+        let seen = Cell::new(0);
+        let mut visit = |entry: &super::Entry| {
+            let score = match (how.order, entry.expiry()) {
+                (_, None) if how.volatile_only => return false,
+                (Order::Stalest, _) => policy.staleness(entry.access(), now),
+                (Order::Soonest, at) => u64::MAX - at.unwrap_or(i64::MAX).max(0) as u64,
+                (Order::Random, _) => {
+                    noise = noise.rotate_left(17).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                    noise
+                }
+            };
+            seen.set(seen.get() + 1);
+            self.offer(score, db, entry.key());
+            seen.get() >= how.samples
+        };
+        for _ in 0..PATIENCE.max(how.samples) {
+            let mut enough = false;
+            table.sample(access.local.random(), pin, |entry| enough |= visit(entry));
+            if enough {
+                return;
             }
+        }
+        if seen.get() == 0 {
+            table.walk_from(access.local.random(), how.volatile_only, pin, visit);
         }
     }
 

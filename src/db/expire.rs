@@ -56,7 +56,7 @@ impl Sweeper {
                 break;
             }
         }
-        access.local.counters.expired() - before
+        access.local.counters.expired().saturating_sub(before)
     }
 
     fn group(db: usize, group: usize, now: u32, access: &mut Access<'_>, over: &mut Vec<Vec<u8>>) {

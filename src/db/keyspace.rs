@@ -11,6 +11,7 @@ use crate::sync::stripe::Stripes;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, Pin};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 
 /// Why a key changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,9 @@ pub trait Observer: Send + Sync {
     fn committed(&self, commit: Commit<'_>);
 }
 
+/// Keys of a table that a worker may free itself: less than a millisecond's work.
+const SMALL: usize = 4_000;
+
 /// All databases of one server.
 pub struct Keyspace {
     tables: Box<[Root<Entry>]>,
@@ -66,7 +70,10 @@ pub struct Keyspace {
 /// Tables of flushed databases on their way to be freed.
 #[derive(Default)]
 struct Flushed {
-    tables: Mutex<Vec<Table<Entry>>>,
+    /// Those that no reader can have any more, and how many keys each held.
+    tables: Mutex<Vec<(usize, Table<Entry>)>>,
+    /// The thread that frees what workers do not.
+    freer: OnceLock<Thread>,
     /// Keys that wait to be freed.
     pending: AtomicUsize,
     /// Keys freed so far.
@@ -173,10 +180,14 @@ impl Keyspace {
             return 0; // exact, as nobody else is here
         }
         let flushed = Arc::clone(&self.flushed);
-        flushed.pending.fetch_add(keys as usize, Ordering::Relaxed);
+        let count = keys as usize;
+        flushed.pending.fetch_add(count, Ordering::Relaxed);
         let taken = self.tables[db].take(pin, move |table| {
-            flushed.tables.lock().push(*table);
-            flushed.freed.fetch_add(keys as usize, Ordering::Relaxed);
+            flushed.tables.lock().push((count, *table));
+            if let Some(thread) = flushed.freer.get().filter(|_| count > SMALL) {
+                thread.unpark();
+            }
+            flushed.freed.fetch_add(count, Ordering::Relaxed);
         });
         debug_assert!(taken || keys == 0);
         self.counters.iter().for_each(|counters| counters.clear(db));
@@ -199,13 +210,25 @@ impl Keyspace {
 
     /// Frees the tables of flushed databases that no reader can have any more: for the background.
     pub fn free_flushed(&self) {
-        let tables = std::mem::take(&mut *self.flushed.tables.lock());
-        if tables.is_empty() {
-            return;
-        }
-        drop(tables);
-        if self.flushed.tables.lock().is_empty() {
-            self.flushed.pending.store(0, Ordering::Relaxed);
+        self.free_up_to(usize::MAX);
+    }
+
+    /// Makes the calling thread the one that is woken to [`Keyspace::free_flushed`].
+    pub fn wake_to_free(&self) {
+        let _ = self.flushed.freer.set(std::thread::current()); // the first one stays
+    }
+
+    /// Frees flushed tables that are small enough to do it in passing.
+    pub fn free_flushed_small(&self) {
+        self.free_up_to(SMALL);
+    }
+
+    fn free_up_to(&self, keys: usize) {
+        let ready = &self.flushed.tables;
+        let tables: Vec<_> = ready.lock().extract_if(.., |(n, _)| *n <= keys).collect();
+        for (keys, table) in tables {
+            drop(table);
+            self.flushed.pending.fetch_sub(keys, Ordering::Relaxed);
         }
     }
 

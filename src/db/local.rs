@@ -1,5 +1,6 @@
 //! What one thread keeps of the keyspace for itself: its seat, its garbage, its counts.
 
+use crate::mem;
 use crate::sync::limbo::{self, Limbo};
 use crate::sync::{AtomicI64, AtomicU64, CachePadded, Ordering, Pin};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Counters {
     cells: CachePadded<Cells>,
+    /// What `cells` said at the last reset: only the owner writes those.
+    base: Cells,
     keys: Box<[Pair]>,
 }
 
@@ -44,7 +47,8 @@ macro_rules! counters {
             $(
                 $(#[$doc])*
                 pub fn $name(&self) -> u64 {
-                    self.cells.$name.load(Ordering::Relaxed)
+                    let base = self.base.$name.load(Ordering::Relaxed);
+                    self.cells.$name.load(Ordering::Relaxed).wrapping_sub(base)
                 }
 
                 /// Adds to the count of the same name; the owner only.
@@ -56,10 +60,16 @@ macro_rules! counters {
 
             /// Sets the statistics (not the numbers of keys, nor of changes) back to 0.
             pub fn reset(&self) {
-                self.cells.hits.store(0, Ordering::Relaxed);
-                self.cells.misses.store(0, Ordering::Relaxed);
-                self.cells.expired.store(0, Ordering::Relaxed);
-                self.cells.evicted.store(0, Ordering::Relaxed);
+                let Cells { hits, misses, expired, evicted, changes: _ } = &*self.cells;
+                let base = &self.base;
+                for (cell, base) in [
+                    (hits, &base.hits),
+                    (misses, &base.misses),
+                    (expired, &base.expired),
+                    (evicted, &base.evicted),
+                ] {
+                    base.store(cell.load(Ordering::Relaxed), Ordering::Relaxed);
+                }
             }
         }
     };
@@ -82,6 +92,7 @@ impl Counters {
     pub(super) fn new(databases: usize) -> Self {
         Self {
             cells: CachePadded::new(Cells::default()),
+            base: Cells::default(),
             keys: (0..databases).map(|_| Pair::default()).collect(),
         }
     }
@@ -118,6 +129,13 @@ impl Counters {
             second.store(kept, Ordering::Relaxed);
         }
     }
+}
+
+/// Bytes in use, less what is on its way out: a removed key's block stays allocated until every
+/// reader that may have it has moved on. Counting it would make eviction remove one key after the
+/// other for nothing, and would tell users of memory that no data holds.
+pub fn used_memory() -> usize {
+    mem::used().saturating_sub(limbo::outstanding())
 }
 
 /// A thread's own part. One per worker, and one for each background thread that changes keys.

@@ -30,7 +30,7 @@ pub use entry::{Entry, INLINE_LIMIT, Kind};
 pub use evict::{Candidates, Evict, Order};
 pub use expire::Sweeper;
 pub use keyspace::{Cause, Commit, Keyspace, Observer};
-pub use local::{Counters, Local};
+pub use local::{Counters, Local, used_memory};
 pub use write::{Expiry, New, Write};
 
 #[cfg(test)]
@@ -91,6 +91,42 @@ mod tests {
             }
             assert_eq!(access.keyspace.size(0), (0, 0));
             assert_eq!(access.keyspace.table(0, access.pin).unwrap().buckets(), 1 << 14);
+        });
+    }
+
+    #[test]
+    fn one_key_among_many_that_may_go_is_found() {
+        with(|access| {
+            for i in 0..100_000 {
+                access.write(Key::new(format!("{i}").as_bytes())).set(New::Int(i), Expiry::Never);
+            }
+            let later = Expiry::At(access.now + 1_000_000);
+            access.write(Key::new(b"volatile")).set(New::Int(1), later);
+            let mut candidates = Candidates::default();
+            let volatile = Evict { volatile_only: true, order: Order::Stalest, samples: 5 };
+            assert!(
+                candidates.evict_one(access, volatile),
+                "its group is the only one with a mark"
+            );
+            assert_eq!(text(access, "volatile"), None);
+            assert!(!candidates.evict_one(access, volatile));
+            assert_eq!(access.keyspace.size(0), (100_000, 0));
+        });
+    }
+
+    #[test]
+    fn the_last_keys_of_an_empty_table_are_evicted() {
+        with(|access| {
+            for i in 0..3 {
+                access.write(Key::new(format!("{i}").as_bytes())).set(New::Int(i), Expiry::Never);
+            }
+            let how = Evict { volatile_only: false, order: Order::Random, samples: 5 };
+            let mut candidates = Candidates::default();
+            for left in (0..3).rev() {
+                assert!(candidates.evict_one(access, how));
+                assert_eq!(access.keyspace.size(0).0, left);
+            }
+            assert!(!candidates.evict_one(access, how));
         });
     }
 

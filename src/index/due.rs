@@ -84,6 +84,12 @@ impl<R: Record> Table<R> {
         if until >= groups { 0 } else { until }
     }
 
+    /// Whether a record of group `group` may have a deadline.
+    pub(super) fn has_due(&self, group: usize) -> bool {
+        let mark = self.mark((group * GROUP) as u64);
+        mark.is_some_and(|mark| mark.load(Ordering::Relaxed) != 0)
+    }
+
     /// If group `group` is due at `now`, clears its mark and shows `visit` all its records; what
     /// `visit` returns for those that stay is noted again. Returns whether it was due.
     pub fn sweep_group(

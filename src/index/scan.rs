@@ -6,7 +6,7 @@
 //! merging the reverse, so what has been walked stays walked and what has not is still ahead:
 //! **a record present from the start of a walk to its end is seen at least once.**
 
-use super::table::{Record, Table};
+use super::table::{GROUP, Record, Table};
 use crate::sync::{Backoff, Ordering, Pin};
 
 impl<R: Record> Table<R> {
@@ -85,6 +85,33 @@ impl<R: Record> Table<R> {
                 }
             }
             here = bucket.next();
+        }
+    }
+
+    /// Shows `visit` the records of whole groups of buckets, from a random one on and around, until it
+    /// says that it has enough: for tables in which [`Table::sample`] hits nothing. With `due_only`,
+    /// groups without a deadline are left out, so the walk is short where few records have one.
+    pub fn walk_from<'p>(
+        &'p self,
+        random: u64,
+        due_only: bool,
+        pin: &'p Pin,
+        mut visit: impl FnMut(&'p R) -> bool,
+    ) {
+        let groups = self.groups();
+        let first = ((u128::from(random) * groups as u128) >> 64) as usize;
+        for group in (first..groups).chain(0..first) {
+            if due_only && !self.has_due(group) {
+                continue;
+            }
+            let first = (group * GROUP) as u64;
+            let mut enough = false;
+            for bucket in first..(first + GROUP as u64).min(self.buckets()) {
+                self.visit_bucket(bucket, pin, |_, record| enough |= visit(record));
+            }
+            if enough {
+                return;
+            }
         }
     }
 

@@ -9,10 +9,9 @@
 
 #![allow(unsafe_code)]
 
-use crate::sync::Ordering;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::AtomicIsize; // must be `const`, and exist before any test's model does
+use std::sync::atomic::{AtomicIsize, Ordering}; // must be `const`, and exist before any test's model does
 
 /// A thread's difference is passed on beyond this many bytes.
 const DRIFT: isize = 16 * 1024;

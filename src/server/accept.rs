@@ -107,7 +107,7 @@ impl Acceptor {
     }
 
     fn observe_memory(&self, now: i64) {
-        let used = crate::mem::used();
+        let used = crate::db::used_memory();
         // The index is counted by itself: part of it was there before the first key.
         let index = self.shared.keyspace.all_index_bytes(&crate::sync::pin());
         self.shared.process.started(used.saturating_sub(index as usize));

@@ -34,7 +34,7 @@ impl Background {
         let thread = thread::Builder::new().name("background".into()).spawn(move || {
             let mut local = shared.keyspace.sit();
             let mut walks = Walks::default();
-            shared.keyspace.prepare(0, &pin());
+            shared.keyspace.wake_to_free();
             while !flag.load(Ordering::Acquire) {
                 turn(&shared, &mut local, &mut walks);
                 thread::park_timeout(PERIOD);
@@ -63,8 +63,9 @@ struct Walks {
 
 fn turn(shared: &Shared, local: &mut Local, walks: &mut Walks) {
     let keyspace = &shared.keyspace;
-    let (used, now) = (crate::mem::used(), keyspace.clock.now());
+    let (used, now) = (crate::db::used_memory(), keyspace.clock.now());
     shared.process.observe(used, now);
+    keyspace.free_flushed(); // even when paused: clients wait for it
     if shared.switches.is_cron_paused() {
         return;
     }

@@ -259,6 +259,8 @@ pub struct Registry {
     memory: AtomicI64,
     /// A roll call before [`Registry::enforce`] is under way.
     enforcing: AtomicBool,
+    /// That of the killed, until they are removed.
+    leaving: AtomicI64,
     blocked: AtomicUsize,
     monitors: Box<[AtomicUsize]>,
     mailboxes: Box<[Mailbox]>,
@@ -275,6 +277,7 @@ impl Registry {
             count: AtomicUsize::new(0),
             memory: AtomicI64::new(0),
             enforcing: AtomicBool::new(false),
+            leaving: AtomicI64::new(0),
             blocked: AtomicUsize::new(0),
             monitors: counts(),
             mailboxes: (0..workers).map(|_| Mailbox::default()).collect(),
@@ -319,7 +322,10 @@ impl Registry {
 
     /// The connection is closed. Its worker calls this once for each client it adopted.
     pub fn remove(&self, client: &Client) {
-        self.forget(client);
+        if !self.forget(client) {
+            let bytes = client.total_memory.load(Ordering::Relaxed);
+            self.leaving.fetch_sub(bytes as i64, Ordering::AcqRel);
+        }
         self.per_worker[client.origin.worker].fetch_sub(1, Ordering::Relaxed);
         self.block(client, false);
         self.monitor(client, false);
@@ -342,6 +348,8 @@ impl Registry {
     pub fn kill(&self, client: &Arc<Client>) -> bool {
         let was_here = self.forget(client);
         if was_here {
+            let bytes = client.total_memory.load(Ordering::Relaxed);
+            self.leaving.fetch_add(bytes as i64, Ordering::AcqRel);
             client.flag(Flag::KILLED, true);
             self.tell(client, Mail::Close(Arc::clone(client)));
         }
@@ -421,6 +429,11 @@ impl Registry {
     /// Bytes that all clients take together (C3).
     pub fn memory(&self) -> u64 {
         u64::try_from(self.memory.load(Ordering::Acquire)).unwrap_or(0)
+    }
+
+    /// Bytes of clients that are killed, and whose worker has not closed them yet.
+    pub fn leaving(&self) -> usize {
+        usize::try_from(self.leaving.load(Ordering::Acquire)).unwrap_or(0)
     }
 
     /// The owner says how much `client` takes now. Returns whether it takes more than before.

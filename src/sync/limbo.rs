@@ -114,6 +114,7 @@ impl Limbo {
                 pin.defer(move || {
                     let bytes = bag.bytes;
                     drop(bag);
+                    crate::mem::settle(); // it may have been freed by another thread than counted it
                     OUTSTANDING.fetch_sub(bytes, Ordering::Relaxed);
                 });
             }

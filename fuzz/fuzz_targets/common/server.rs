@@ -110,7 +110,7 @@ impl Server {
             };
             let done = run_batch(turn, batch, input, from);
             let after = std::mem::take(&mut self.session.after);
-            if !matches!(after, After::Continue | After::Retry) {
+            if !matches!(after, After::Continue | After::Retry | After::Await(_)) {
                 break; // closed, parked or paused: what was encoded is there
             }
             from = done;

@@ -101,7 +101,7 @@ impl Exporter {
 
 /// The page, in Prometheus' text format.
 pub fn page(shared: &Shared) -> String {
-    let snapshot = Snapshot::new(shared, &shared.keyspace);
+    let snapshot = Snapshot::new(shared, &shared.keyspace, 0);
     let exporter = Exporter::new();
     let fields = || SECTIONS.iter().flat_map(|section| section.fields);
     fields().for_each(|field| exporter.record(field, &snapshot));

@@ -71,7 +71,7 @@ pub static SECTIONS: &[Section] = &[
 
 fn info(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let wanted: Vec<&[u8]> = args.from(1).iter().collect();
-    let snapshot = Snapshot::new(cx.shared, cx.db.keyspace);
+    let snapshot = Snapshot::new(cx.shared, cx.db.keyspace, cx.db.local.retired_bytes());
     let text = text(&snapshot, &wanted);
     cx.reply.verbatim("txt", text.as_bytes());
     Ok(())
@@ -160,7 +160,7 @@ mod tests {
         let info = table().find(b"info").expect("own row").id;
         shared.metrics.worker(0).ran(info, 2, 3_000, true);
         shared.metrics.worker(0).error(b"WRONG:TYPE x");
-        let snapshot = Snapshot::new(&shared, &shared.keyspace);
+        let snapshot = Snapshot::new(&shared, &shared.keyspace, 0);
         let text = text(&snapshot, &[b"everything", b"debug"]);
         for line in text.split("\r\n").filter(|line| !line.is_empty() && !line.starts_with('#')) {
             assert!(line.split_once(':').is_some() && !line.contains('\n'), "{line:?}");

@@ -3,7 +3,7 @@
 
 use crate::commands::Shared;
 use crate::config::Config;
-use crate::db::Keyspace;
+use crate::db::{self, Keyspace};
 use crate::mem;
 use crate::metrics::process::{self, Cpu};
 use crate::metrics::{Metrics, Stat};
@@ -51,10 +51,10 @@ pub struct Clients {
 }
 
 impl<'a> Snapshot<'a> {
-    /// The present state.
-    pub fn new(shared: &'a Shared, keyspace: &'a Keyspace) -> Self {
+    /// The present state. `retired` is what the asking thread knows to be on its way out.
+    pub fn new(shared: &'a Shared, keyspace: &'a Keyspace, retired: usize) -> Self {
         let now = keyspace.clock.now();
-        let used = mem::used();
+        let used = db::used_memory().saturating_sub(retired);
         shared.process.observe(used, now);
         Self {
             shared,
