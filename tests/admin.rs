@@ -407,3 +407,13 @@ fn thousands_of_keys_at_once() {
     client.ask(&with("DEL", &pairs), format!(":{count}\r\n").as_bytes());
     client.ask(b"DBSIZE\r\n", b":0\r\n");
 }
+
+/// `timeout` is for clients that say nothing, not for those that wait for an answer.
+#[test]
+fn who_waits_is_not_idle() {
+    let server = Server::start(&[DEBUG, &["--timeout", "1"]].concat());
+    let mut client = server.client();
+    client.ask(b"DEBUG SLEEP 2.6\r\n", b"+OK\r\n");
+    std::thread::sleep(Duration::from_millis(300));
+    client.ask(b"PING\r\n", b"+PONG\r\n");
+}

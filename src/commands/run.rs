@@ -210,7 +210,9 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
         worker(cx).add(Stat::AuthDenied, 1);
         return Err(Error::new("NOAUTH Authentication required.").into());
     }
-    if !room::make(cx) && row.command.flags.has(Flags::DENYOOM) {
+    // A command that has begun was given its memory: what it holds so far may be what is short.
+    let begun = cx.session.resume.is_some();
+    if !begun && !room::make(cx) && row.command.flags.has(Flags::DENYOOM) {
         return Err(Error::OutOfMemory.into());
     }
     if is_paused(cx, row) {

@@ -486,6 +486,7 @@ impl Worker {
         let client = Arc::clone(&conn.session.client);
         self.engine.shared.clients.block(&client, false);
         client.flag(Flag::UNBLOCKABLE | Flag::TIMED, false);
+        client.view.seen_ms.store(self.engine.now(), Ordering::Relaxed); // until now it waited for us
         let went = self.guarded(conn, |worker, conn| {
             worker.engine.reply.raw(&withheld);
             if done < batch.reqs.len() {
@@ -678,7 +679,8 @@ impl Worker {
             let Some(mut conn) = self.conns[slot].take() else { continue };
             let client = &conn.session.client;
             let idle = now - client.view.seen_ms.load(Ordering::Relaxed);
-            let is_idle = timeout > 0 && idle > timeout && client.flags() & spared == 0;
+            let waits = conn.parked.is_some(); // for us
+            let is_idle = timeout > 0 && idle > timeout && !waits && client.flags() & spared == 0;
             if is_idle {
                 tracing::debug!("Closing idle client id={} addr={}", client.id, client.origin.peer);
             }
