@@ -546,26 +546,38 @@ fn pairs(args: Args<'_>) -> Result<Vec<Key<'_>>, Error> {
     Ok(args.from(1).iter().step_by(2).map(Key::new).collect())
 }
 
-fn set_pairs(db: &mut Access<'_>, keys: &[Key<'_>], args: Args<'_>) {
+/// From this many keys on, MSET and MSETNX build all entries before they take the stripes.
+const MANY: usize = 64;
+
+fn pairs_ahead(keys: &[Key<'_>], args: Args<'_>) -> Vec<New<'static>> {
+    let ahead = |(i, key): (usize, &Key<'_>)| value(args, 2 * i + 2).ahead(*key);
+    if keys.len() < MANY { Vec::new() } else { keys.iter().enumerate().map(ahead).collect() }
+}
+
+fn set_pairs(db: &mut Access<'_>, keys: &[Key<'_>], args: Args<'_>, ahead: Vec<New<'static>>) {
+    let mut ahead = ahead.into_iter();
     db.each(keys, |db, i, key| {
-        db.write(key).set(value(args, 2 * i + 2), Expiry::Never);
+        let value = ahead.next().unwrap_or_else(|| value(args, 2 * i + 2));
+        db.write(key).set(value, Expiry::Never);
         true
     });
 }
 
 fn mset(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let keys = pairs(args)?;
-    cx.db.hold(&keys, |db| set_pairs(db, &keys, args));
+    let ahead = pairs_ahead(&keys, args);
+    cx.db.hold(&keys, |db| set_pairs(db, &keys, args, ahead));
     cx.reply.ok();
     Ok(())
 }
 
 fn msetnx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let keys = pairs(args)?;
+    let ahead = pairs_ahead(&keys, args);
     let set = cx.db.hold(&keys, |db| {
         let free = db.each(&keys, |db, _, key| db.peek(key).is_none());
         if free {
-            set_pairs(db, &keys, args);
+            set_pairs(db, &keys, args, ahead);
         }
         free
     });

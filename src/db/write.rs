@@ -32,6 +32,47 @@ pub enum New<'v> {
     Shared(Bytes),
     /// A value taken from another key.
     Taken(Taken),
+    /// A value of this key and without expiry, made by [`New::ahead`].
+    Built(Built),
+}
+
+/// An entry that was built before its stripe was taken.
+#[derive(Debug)]
+pub struct Built(Owned);
+
+impl New<'_> {
+    /// Allocates and copies now what storing this value under `key`, to stay, would do then: for
+    /// commands of many keys, which keep everybody waiting while they hold their stripes.
+    pub fn ahead(self, key: Key<'_>) -> New<'static> {
+        New::Built(Built(self.build(key.bytes, None, 0)))
+    }
+
+    #[inline(always)]
+    fn build(self, key: &[u8], expiry: Option<i64>, access: u32) -> Owned {
+        match self {
+            New::Text(text) => match number::parse_i64(text) {
+                Some(value) => Entry::build(key, Body::Int(value), expiry, access),
+                None => plain(key, text, expiry, access, false),
+            },
+            New::Plain(text) => plain(key, text, expiry, access, false),
+            New::Edited(text) => plain(key, text, expiry, access, true),
+            New::Int(value) => Entry::build(key, Body::Int(value), expiry, access),
+            New::Shared(bytes) if bytes.len() < INLINE_LIMIT => {
+                plain(key, &bytes, expiry, access, false)
+            }
+            New::Shared(bytes) => {
+                let object = Box::new(Object::String(bytes));
+                Entry::build(key, Body::Object(object), expiry, access)
+            }
+            New::Taken(taken) => taken.build(key, expiry),
+            New::Built(Built(entry)) => {
+                // An entry says itself whose it is, so these must hold in every build.
+                assert!(entry.entry().key() == key && expiry.is_none(), "built for another use");
+                entry.entry().touch(access);
+                entry
+            }
+        }
+    }
 }
 
 /// What becomes of the key's expiry.
@@ -240,24 +281,7 @@ impl<'a> Write<'_, 'a> {
             }
             None => self.access.policy.fresh(self.access.now),
         };
-        let key = self.key.bytes;
-        let entry = match value {
-            New::Text(text) => match number::parse_i64(text) {
-                Some(value) => Entry::build(key, Body::Int(value), expiry, access),
-                None => plain(key, text, expiry, access, false),
-            },
-            New::Plain(text) => plain(key, text, expiry, access, false),
-            New::Edited(text) => plain(key, text, expiry, access, true),
-            New::Int(value) => Entry::build(key, Body::Int(value), expiry, access),
-            New::Shared(bytes) if bytes.len() < INLINE_LIMIT => {
-                plain(key, &bytes, expiry, access, false)
-            }
-            New::Shared(bytes) => {
-                let object = Box::new(Object::String(bytes));
-                Entry::build(key, Body::Object(object), expiry, access)
-            }
-            New::Taken(taken) => taken.build(key, expiry),
-        };
+        let entry = value.build(self.key.bytes, expiry, access);
         self.put(entry);
     }
 
