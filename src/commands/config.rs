@@ -6,7 +6,7 @@ use super::{Args, Command, Cx, Error, Flags, Group, Shared};
 use crate::config::live::{Refusal, Rights, SetError};
 use crate::config::{Config, Guard, OomScoreAdj, PARAMS, Param, rewrite, table};
 use crate::resp::Reply;
-use crate::session::control::{Listen, Order};
+use crate::session::control::{Answer, Listen, Metrics, Order};
 use crate::session::registry::Client;
 use crate::types::glob;
 use std::collections::HashSet;
@@ -153,7 +153,20 @@ fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), Refusal> {
             }
         };
     }
+    let place = metrics(new);
+    if metrics(old) != place
+        && let Err(reason) = order(shared, |answer| Order::Metrics(answer, place))
+    {
+        let name =
+            if old.metrics_port == new.metrics_port { "metrics-bind" } else { "metrics-port" };
+        return refuse(name, reason);
+    }
     Ok(())
+}
+
+/// Where `config` wants the metrics port.
+pub fn metrics(config: &Config) -> Metrics {
+    Metrics { port: config.metrics_port, bind: config.metrics_bind.clone() }
 }
 
 /// Longest wait for the main thread to open its sockets.
@@ -161,9 +174,14 @@ const LISTEN_WAIT: Duration = Duration::from_secs(5);
 
 /// Has the main thread listen elsewhere, and waits for its answer.
 fn listen(shared: &Shared, config: &Config) -> Result<(), String> {
-    let (sender, answer) = std::sync::mpsc::channel();
     let place = Listen { port: config.port, bind: config.bind.clone() };
-    shared.control.order(Order::Listen(sender, place));
+    order(shared, |answer| Order::Listen(answer, place))
+}
+
+/// Gives the main thread an order and waits for its result.
+fn order(shared: &Shared, order: impl FnOnce(Answer) -> Order) -> Result<(), String> {
+    let (sender, answer) = std::sync::mpsc::channel();
+    shared.control.order(order(sender));
     answer.recv_timeout(LISTEN_WAIT).unwrap_or_else(|error| Err(error.to_string()))
 }
 

@@ -126,9 +126,9 @@ pub static PARAMS: &[Param] = &[
     Param::new("maxmemory-clients", special("bytes, or N% of maxmemory", special::client_memory, special::set_client_memory), "0",
         "Memory of all clients together, above which the largest are closed; 0 is no bound.").live(),
     Param::new("metrics-port", number!(metrics_port, 0, 65535), "0",
-        "HTTP port for /metrics, /healthz and /readyz; 0 opens none.").hidden(),
+        "HTTP port for /metrics, /healthz and /readyz; 0 opens none.").live().hidden(),
     Param::new("metrics-bind", text!(metrics_bind), "127.0.0.1",
-        "Address of the metrics port.").hidden(),
+        "Address of the metrics port.").live().hidden(),
 
     // Access
     Param::new("requirepass", secret!(requirepass), "",
@@ -237,7 +237,7 @@ pub static PARAMS: &[Param] = &[
     Param::new("logfile", text!(logfile), "",
         "File to log to; empty is standard output."),
     Param::new("log-format", choice!(log_format, LogFormat), "human",
-        "Shape of log lines."),
+        "Shape of log lines.").live(),
     Param::new("slowlog-log-slower-than", number!(slowlog_log_slower_than, -1, LONG_MAX), "10000",
         "Microseconds above which a command enters the slow log; 0 logs all, -1 none.").live(),
     Param::new("slowlog-max-len", number!(slowlog_max_len, 0, LONG_MAX), "128",

@@ -1,12 +1,13 @@
 //! The main thread's loop: connections, signals, orders.
 
+use super::http::Http;
 use super::stop::{self, Signals};
 use crate::commands::Shared;
 use crate::config::Config;
 use crate::metrics::{Stat, Worker};
 use crate::net::listen::{self, Accepted, Listener};
 use crate::net::{Handle, Socket};
-use crate::session::control::{Listen, Order, Shutdown};
+use crate::session::control::{Listen, Metrics, Order, Shutdown};
 use crate::session::registry::Origin;
 use crate::sync::Ordering;
 use mio::event::Source;
@@ -40,6 +41,9 @@ pub struct Acceptor {
     unix: Option<Listener>,
     /// Where `tcp` listens.
     place: Listen,
+    /// The metrics port, and where that is.
+    http: Option<Http>,
+    metrics: Metrics,
     /// Descriptors ran out: accept again at the next tick.
     starved: bool,
 }
@@ -61,7 +65,18 @@ impl Acceptor {
         let signals = Signals::register(poll.registry(), SIGNALS)?;
         let (starved, config) = (false, shared.config.get());
         let place = Listen { port: config.port, bind: config.bind.clone() };
-        let mut acceptor = Self { shared, workers, poll, signals, tcp, unix, place, starved };
+        let mut acceptor = Self {
+            shared,
+            workers,
+            poll,
+            signals,
+            tcp,
+            unix,
+            place,
+            http: None,
+            metrics: Metrics::default(),
+            starved,
+        };
         acceptor.watch()?;
         Ok(acceptor)
     }
@@ -123,9 +138,34 @@ impl Acceptor {
                     // Nobody waits any longer: then nobody is told.
                     let _ = answer.send(result);
                 }
+                Order::Metrics(answer, place) => {
+                    let _ = answer.send(self.move_metrics(place));
+                }
             }
         }
         None
+    }
+
+    /// The metrics port that runs already, at `place`.
+    pub fn serve_metrics(&mut self, http: Option<Http>, place: Metrics) {
+        (self.http, self.metrics) = (http, place);
+    }
+
+    /// Serves the metrics elsewhere, or, if that fails, where they were before.
+    fn move_metrics(&mut self, place: Metrics) -> Result<(), String> {
+        self.http = None; // the addresses may overlap
+        let result = Http::start(Arc::clone(&self.shared), &place);
+        match result {
+            Ok(http) => {
+                self.serve_metrics(http, place);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!("{error}");
+                self.http = Http::start(Arc::clone(&self.shared), &self.metrics)?;
+                Err(error)
+            }
+        }
     }
 
     /// Listens elsewhere, or, if that fails, where it did before.

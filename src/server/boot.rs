@@ -110,6 +110,9 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
         if old.loglevel != new.loglevel {
             own_log.set_level(new.loglevel);
         }
+        if old.log_format != new.log_format {
+            own_log.set_format(new.log_format);
+        }
         if let Some(shared) = watcher.upgrade() {
             applied(&shared, new);
         }
@@ -118,16 +121,17 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     if let Err(error) = config::score_out_of_memory(&shared.config.get(), false) {
         tracing::warn!("Unable to write oom_score_adj: {error}");
     }
-    let http = Http::start(Arc::clone(&shared))?;
+    let metrics = config::metrics(&shared.config.get());
+    let http = Http::start(Arc::clone(&shared), &metrics)?;
     let failed = |error: io::Error| format!("Cannot start: {error}");
     let (workers, threads) = spawn(&shared).map_err(failed)?;
     let background = Background::start(Arc::clone(&shared)).map_err(failed)?;
     let mut acceptor = Acceptor::new(Arc::clone(&shared), workers, tcp, unix).map_err(failed)?;
     tracing::info!("Ready to accept connections");
+    acceptor.serve_metrics(http, metrics);
     acceptor.run();
     drop(background);
-    acceptor.stop(threads);
-    drop(http); // it has said `stopping` until now
+    acceptor.stop(threads); // and with it the metrics port, which says `stopping` until then
     Ok(())
 }
 

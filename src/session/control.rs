@@ -23,7 +23,21 @@ pub enum Order {
     /// Exit in an orderly manner.
     Shutdown(Shutdown),
     /// Listen where the configuration says now; the answer comes back through the sender.
-    Listen(std::sync::mpsc::Sender<Result<(), String>>, Listen),
+    Listen(Answer, Listen),
+    /// Serve the metrics there from now on.
+    Metrics(Answer, Metrics),
+}
+
+/// The way back of an order's result.
+pub type Answer = std::sync::mpsc::Sender<Result<(), String>>;
+
+/// Where the metrics port listens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// 0 for none.
+    pub port: u16,
+    /// Address.
+    pub bind: String,
 }
 
 /// Where to listen: what CONFIG SET may change while the server runs.

@@ -9,6 +9,7 @@ mod request;
 
 use crate::commands::Shared;
 use crate::commands::info::export;
+use crate::session::control::Metrics;
 use crate::sync::{AtomicBool, Ordering};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -43,15 +44,15 @@ pub struct Http {
 }
 
 impl Http {
-    /// Listens on `metrics-bind` and `metrics-port`; nothing if the port is 0.
-    pub fn start(shared: Arc<Shared>) -> Result<Option<Self>, String> {
-        let config = shared.config.get();
-        if config.metrics_port == 0 {
+    /// Listens at `place`; nothing if its port is 0.
+    pub fn start(shared: Arc<Shared>, place: &Metrics) -> Result<Option<Self>, String> {
+        let Metrics { port, bind } = place;
+        if *port == 0 {
             return Ok(None);
         }
-        let place = format!("{}:{}", config.metrics_bind, config.metrics_port);
+        let place = format!("{bind}:{port}");
         let failed = |error: io::Error| format!("Failed listening on {place} (metrics): {error}");
-        let address = address(&config.metrics_bind, config.metrics_port).map_err(failed)?;
+        let address = address(bind, *port).map_err(failed)?;
         let mut listener = TcpListener::bind(address).map_err(failed)?;
         let poll = Poll::new().map_err(failed)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE).map_err(failed)?;

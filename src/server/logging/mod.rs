@@ -62,8 +62,29 @@ pub struct Log {
 struct State {
     /// The letter of Redis' lines: `M`, `S` or `C`.
     role: AtomicU8,
+    /// Place in [`FORMATS`] of the format in force.
+    format: AtomicU8,
     /// Lines dropped since the start (G2).
     dropped: AtomicU64,
+}
+
+const FORMATS: [LogFormat; 4] =
+    [LogFormat::Redis, LogFormat::Human, LogFormat::Logfmt, LogFormat::Json];
+
+impl State {
+    fn new(format: LogFormat) -> Self {
+        let (role, format) = (AtomicU8::new(b'M'), AtomicU8::new(place(format)));
+        Self { role, format, dropped: AtomicU64::new(0) }
+    }
+
+    fn format(&self) -> LogFormat {
+        let at = usize::from(self.format.load(Ordering::Relaxed));
+        FORMATS.get(at).copied().unwrap_or(LogFormat::Human)
+    }
+}
+
+fn place(format: LogFormat) -> u8 {
+    FORMATS.iter().position(|known| *known == format).unwrap_or_default() as u8
 }
 
 enum Item {
@@ -83,12 +104,11 @@ fn build(options: &Options) -> io::Result<(impl Subscriber + use<>, Log)> {
     let mut sink = Sink { path: options.file.clone(), file: None };
     sink.open()?;
     let (queue, items) = sync_channel(QUEUE);
-    let state = Arc::new(State { role: AtomicU8::new(b'M'), dropped: AtomicU64::new(0) });
-    let format = options.format;
-    let writer = Writer { sink, format, state: Arc::clone(&state), reported: 0 };
+    let state = Arc::new(State::new(options.format));
+    let writer = Writer { sink, state: Arc::clone(&state), reported: 0 };
     std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&items))?;
     let (filter, handle) = reload::Layer::new(targets(options.level));
-    let lines = Lines { format, queue: queue.clone(), state: Arc::clone(&state) };
+    let lines = Lines { queue: queue.clone(), state: Arc::clone(&state) };
     let subscriber = Registry::default().with(lines.with_filter(filter));
     Ok((subscriber, Log { queue, state, filter: handle }))
 }
@@ -109,6 +129,11 @@ impl Log {
     pub fn set_level(&self, level: LogLevel) {
         // Fails only if the subscriber is gone, and then there is no log to change.
         let _ = self.filter.reload(targets(level));
+    }
+
+    /// Changes the format, for all threads, from now on.
+    pub fn set_format(&self, format: LogFormat) {
+        self.state.format.store(place(format), Ordering::Relaxed);
     }
 
     /// Changes the letter in Redis' lines: `M` primary, `S` replica, `C` child.
@@ -172,7 +197,6 @@ impl Sink {
 /// The thread at the end of the queue.
 struct Writer {
     sink: Sink,
-    format: LogFormat,
     state: Arc<State>,
     /// How many of the dropped lines the log has told.
     reported: u64,
@@ -240,13 +264,12 @@ impl Writer {
     fn own_line(&self, text: &str) -> Vec<u8> {
         let role = self.state.role.load(Ordering::Relaxed);
         let fields = Fields::of(text);
-        line(self.format, &Head::now(Level::WARN, role), &fields)
+        line(self.state.format(), &Head::now(Level::WARN, role), &fields)
     }
 }
 
 /// The layer that makes lines of events.
 struct Lines {
-    format: LogFormat,
     queue: SyncSender<Item>,
     state: Arc<State>,
 }
@@ -256,7 +279,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let role = self.state.role.load(Ordering::Relaxed);
-        let line = line(self.format, &Head::now(*event.metadata().level(), role), &fields);
+        let line = line(self.state.format(), &Head::now(*event.metadata().level(), role), &fields);
         if let Err(TrySendError::Full(_)) = self.queue.try_send(Item::Line(line)) {
             self.state.dropped.fetch_add(1, Ordering::Relaxed); // G1, G2
         }
@@ -293,11 +316,16 @@ mod tests {
             log.set_level(LogLevel::Notice);
             tracing::info!("anew");
             log.flush();
+            log.set_format(LogFormat::Json);
+            tracing::info!("in JSON");
+            log.flush();
             let old = std::fs::read_to_string(&moved).unwrap();
             let messages: Vec<&str> = old.lines().map(|l| &l[l.len() - 17..]).collect();
             assert_eq!(old.lines().count(), 6, "{messages:?}");
             assert!(old.contains(" . trace at Debug") && old.contains(" # error at Warning"));
-            assert!(std::fs::read_to_string(&file).unwrap().ends_with(" * anew\n"));
+            let new = std::fs::read_to_string(&file).unwrap();
+            let lines: Vec<&str> = new.lines().collect();
+            assert!(lines[0].ends_with(" * anew") && lines[1].starts_with('{'), "{new}");
             std::fs::remove_file(&moved).unwrap();
         });
         std::fs::remove_file(&file).unwrap();
@@ -307,15 +335,15 @@ mod tests {
     #[test]
     fn a_stuck_log_loses_lines_and_says_so() {
         let (queue, items) = sync_channel(4);
-        let state = Arc::new(State { role: AtomicU8::new(b'M'), dropped: AtomicU64::new(0) });
-        let lines = Lines { format: LogFormat::Human, queue, state: Arc::clone(&state) };
+        let state = Arc::new(State::new(LogFormat::Human));
+        let lines = Lines { queue, state: Arc::clone(&state) };
         let subscriber = Registry::default().with(lines);
         tracing::subscriber::with_default(subscriber, || (0..10).for_each(|i| tracing::info!(i)));
         assert_eq!(state.dropped.load(Ordering::Relaxed), 6);
         let file = std::env::temp_dir().join(format!("eonkv-log-stuck-{}", std::process::id()));
         let mut sink = Sink { path: Some(file.clone()), file: None };
         sink.open().unwrap();
-        Writer { sink, format: LogFormat::Human, state, reported: 0 }.run(&items);
+        Writer { sink, state, reported: 0 }.run(&items);
         let text = std::fs::read_to_string(&file).unwrap();
         assert_eq!(
             (text.lines().count(), text.contains("6 log lines were lost")),
