@@ -657,8 +657,7 @@ fn flush(cx: &mut Cx<'_>, args: Args<'_>, databases: std::ops::Range<usize>) -> 
         }
     };
     let keyspace = cx.db.keyspace;
-    let pin = cx.db.pin();
-    cx.db.local.idle(pin);
+    cx.db.pin().flush(); // the epoch passes only if somebody asks
     keyspace.free_flushed_small();
     if keyspace.lazy_free().0 == 0 {
         cx.reply.ok();

@@ -96,9 +96,9 @@ impl Server {
         let seat = self.seat.seat;
         keyspace.gate.enter(seat);
         keyspace.clock.tick();
-        let pin = pin();
         let mut from = 0;
         while from < batch.reqs.len() {
+            let pin = pin(); // a new one each turn, as a worker's: a FLUSH waits for the epoch
             let db = Access::new(keyspace, &mut self.seat, &pin, usize::from(self.session.db));
             self.reply.resp3 = self.session.resp3;
             let turn = Turn {
@@ -114,9 +114,13 @@ impl Server {
                 break; // closed, parked or paused: what was encoded is there
             }
             from = done;
+            if matches!(after, After::Await(_)) {
+                drop(pin);
+                self.shared.keyspace.free_flushed();
+                keyspace.clock.tick();
+            }
         }
-        self.seat.idle(&pin);
-        drop(pin);
+        self.seat.idle(&pin());
         keyspace.gate.leave(seat);
     }
 }
