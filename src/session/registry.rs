@@ -452,7 +452,7 @@ impl Registry {
     }
 
     /// `client` has grown, and all together may have passed `limit`: true if [`Registry::enforce`] is
-    /// due at once. Where it is not the cause itself and they are not far above, a roll call comes
+    /// due at once. Where it is not the cause itself and they are below thrice that, a roll call comes
     /// first, so that nobody has to go for the memory of one whose end another worker is about to see.
     pub fn is_pressing(&self, limit: u64, client: &Client) -> bool {
         let memory = self.memory();
@@ -460,7 +460,7 @@ impl Registry {
             return false;
         }
         let cause = client.total_memory() as u64 > limit / 2;
-        if cause || memory / 3 * 2 > limit || self.workers() == 1 {
+        if cause || memory / 3 > limit || self.workers() == 1 {
             return true;
         }
         if !self.enforcing.swap(true, Ordering::AcqRel) {
