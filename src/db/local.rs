@@ -209,6 +209,7 @@ impl Local {
         while limbo::outstanding() > limbo::HIGH_WATER && Instant::now() < end {
             pin.unpinned(|| std::thread::sleep(Duration::from_micros(100)));
             pin.flush();
+            self.limbo.free_due();
         }
         self.retired = self.limbo.mark();
     }

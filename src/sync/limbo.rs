@@ -5,14 +5,22 @@
 //! fills a bag of its own and hands it over as **one** closure, when it holds [`BAG_ITEMS`] blocks
 //! or [`BAG_BYTES`] bytes, and flushes then.
 //!
-//! - **B1** A block enters a bag after the store that took it out of reach; it is freed by the one
-//!   closure that owns the bag.
-//! - **B2** [`outstanding`] is the number of bytes handed over and not yet freed. Writers that see
+//! The collector runs closures on whichever thread pins next, so it frees nothing itself: its closure
+//! says that the bag's time has come, and the worker that filled the bag frees it. The blocks go back
+//! to the thread cache from which they are taken again, in a cache that has just read them.
+//!
+//! - **B1** A block enters a bag after the store that took it out of reach; it is freed with the bag,
+//!   by the thread that filled it.
+//! - **B2** A bag is freed only after its flag was seen up (Acquire); the collector's closure raises it
+//!   (Release) once every thread that was pinned when the bag was handed over has moved on.
+//! - **B3** [`outstanding`] is the number of bytes handed over and not yet freed. Writers that see
 //!   it past [`HIGH_WATER`] wait (unpinned, holding no stripe) before their next batch, twice as
 //!   long for each further [`HIGH_WATER`]: a thread that stays pinned slows them down, but garbage
 //!   cannot outgrow memory.
 
-use super::{AtomicUsize, Ordering, Pin};
+use super::{AtomicBool, AtomicUsize, Ordering, Pin};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Blocks in a bag at most: few, so that freed blocks are still in the cache when they are reused.
 const BAG_ITEMS: usize = 256;
@@ -55,6 +63,8 @@ impl Drop for Bag {
 pub struct Limbo {
     bag: Bag,
     handed: u64,
+    /// Bags handed over and not yet freed, oldest first, each with its flag (B2).
+    waiting: VecDeque<(Arc<AtomicBool>, Bag)>,
 }
 
 impl std::fmt::Debug for Limbo {
@@ -65,7 +75,8 @@ impl std::fmt::Debug for Limbo {
 
 impl Default for Limbo {
     fn default() -> Self {
-        Self { bag: Bag { items: Vec::with_capacity(BAG_ITEMS), bytes: 0 }, handed: 0 }
+        let bag = Bag { items: Vec::with_capacity(BAG_ITEMS), bytes: 0 };
+        Self { bag, handed: 0, waiting: VecDeque::new() }
     }
 }
 
@@ -109,22 +120,45 @@ impl Limbo {
             let bag = Bag { items, bytes };
             self.handed += 1;
             OUTSTANDING.fetch_add(bytes, Ordering::Relaxed);
-            // SAFETY: B1: the blocks were out of reach before they entered the bag.
-            unsafe {
-                pin.defer(move || {
-                    let bytes = bag.bytes;
-                    drop(bag);
-                    crate::mem::settle(); // it may have been freed by another thread than counted it
-                    OUTSTANDING.fetch_sub(bytes, Ordering::Relaxed);
-                });
-            }
+            let due = Arc::new(AtomicBool::new(false));
+            self.waiting.push_back((Arc::clone(&due), bag));
+            // SAFETY: the closure touches nothing but the flag, which it shares.
+            unsafe { pin.defer(move || due.store(true, Ordering::Release)) };
         }
         pin.flush();
+        self.free_due();
+    }
+
+    /// Frees the bags whose time has come.
+    pub fn free_due(&mut self) {
+        while let Some((_, bag)) = self.waiting.pop_front_if(|(due, _)| due.load(Ordering::Acquire))
+        {
+            let bytes = bag.bytes;
+            drop(bag); // B2
+            crate::mem::settle(); // what is free must not be counted as used by others
+            OUTSTANDING.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A bag whose worker has ended: freed by the collector.
+fn leave(bag: Bag, pin: &Pin) {
+    // SAFETY: B1: the blocks were out of reach before they entered the bag.
+    unsafe {
+        pin.defer(move || {
+            let bytes = bag.bytes;
+            drop(bag);
+            crate::mem::settle();
+            OUTSTANDING.fetch_sub(bytes, Ordering::Relaxed);
+        });
     }
 }
 
 impl Drop for Limbo {
     fn drop(&mut self) {
-        self.hand_over(&super::pin());
+        let pin = super::pin();
+        self.hand_over(&pin);
+        std::mem::take(&mut self.waiting).into_iter().for_each(|(_, bag)| leave(bag, &pin));
+        pin.flush();
     }
 }
