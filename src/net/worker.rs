@@ -329,6 +329,9 @@ impl Worker {
 
     /// Parses and runs what was read, and sends the replies.
     fn feed(&mut self, conn: &mut Conn, n: usize) -> Fate {
+        if conn.session.client.is_gone() {
+            return Fate::Close; // killed before it sent this: nothing of it may run
+        }
         let view = &conn.session.client.view;
         view.seen_ms.store(self.engine.now(), Ordering::Relaxed);
         let mut input = take(&mut conn.input);
