@@ -9,3 +9,4 @@ pub mod hll;
 pub mod lcs;
 pub mod number;
 pub mod object;
+pub mod packed;
