@@ -10,3 +10,4 @@ pub mod lcs;
 pub mod number;
 pub mod object;
 pub mod packed;
+pub mod zset;

@@ -1,0 +1,69 @@
+//! A block of the order: up to 42 entries side by side, each a score and the place of its member.
+//!
+//! - **B1** The first `len` scores and places are the entries, in order; the rest means nothing.
+
+/// Entries of a block: what 512 bytes hold.
+pub(super) const ENTRIES: usize = 42;
+
+#[derive(Debug)]
+pub(super) struct Block {
+    len: usize,
+    scores: [f64; ENTRIES],
+    places: [u32; ENTRIES],
+}
+
+const _: () = assert!(size_of::<Block>() == 512);
+
+impl Block {
+    pub(super) const EMPTY: Self = Self { len: 0, scores: [0.0; ENTRIES], places: [0; ENTRIES] };
+    /// What stands for a block that is not there.
+    pub(super) const NONE: Self = Self::EMPTY;
+
+    #[inline(always)]
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    pub(super) fn scores(&self) -> &[f64] {
+        &self.scores[..self.len]
+    }
+
+    #[inline(always)]
+    pub(super) fn places(&self) -> &[u32] {
+        &self.places[..self.len]
+    }
+
+    pub(super) fn insert(&mut self, at: usize, score: f64, place: u32) {
+        self.scores.copy_within(at..self.len, at + 1);
+        self.places.copy_within(at..self.len, at + 1);
+        (self.scores[at], self.places[at]) = (score, place);
+        self.len += 1;
+    }
+
+    /// Appends the entries of another block from `from` on.
+    pub(super) fn append(&mut self, other: &mut Block, from: usize) {
+        let end = self.len + other.len - from;
+        self.scores[self.len..end].copy_from_slice(&other.scores[from..other.len]);
+        self.places[self.len..end].copy_from_slice(&other.places[from..other.len]);
+        (self.len, other.len) = (end, from);
+    }
+
+    pub(super) fn remove(&mut self, at: usize, count: usize) {
+        self.scores.copy_within(at + count..self.len, at);
+        self.places.copy_within(at + count..self.len, at);
+        self.len -= count;
+    }
+
+    /// Gives an entry another score, if it keeps its place for certain.
+    pub(super) fn rescore(&mut self, at: usize, score: f64) -> bool {
+        let fits = at > 0
+            && at + 1 < self.len
+            && self.scores[at - 1] < score
+            && score < self.scores[at + 1];
+        if fits {
+            self.scores[at] = score;
+        }
+        fits
+    }
+}

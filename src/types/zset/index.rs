@@ -1,0 +1,259 @@
+//! The member table: from a member's hash to its place.
+//!
+//! # Why not a ready-made hash table
+//! Those rehash all at once: at a million members that is tens of milliseconds in which nobody gets
+//! at the key, and twice the memory. This one grows as the index of the keyspace does, by linear
+//! hashing: with `n` buckets and `2^l <= n < 2^(l+1)`, a hash lives in bucket `h mod 2^(l+1)` if that
+//! is below `n`, else in `h mod 2^l`. An insert splits at most one bucket of about 9 members, a
+//! removal merges at most one pair; buckets stand in [`Pages`], which are never copied as a whole.
+//! So the worst insert does a bounded amount of work, whatever the size.
+//!
+//! # Layout
+//! ```text
+//!   bucket, 64 bytes, one cache line:   12 places, u32 | 12 tags, u8 | further bucket, u32
+//! ```
+//! A tag is the top 8 bits of the hash, so a look-up compares the one right member and seldom
+//! another: 12 / 256 of the time. Hashes are not stored: a split computes those of its 9 members.
+//!
+//! - **T1** Places in a bucket stand at the front; a chain has no empty bucket but its head.
+//! - **T2** A place stands in the chain of its hash's bucket, once.
+
+use super::members::NONE;
+use super::pages::Pages;
+
+const WAYS: usize = 12;
+/// Places per bucket, times ten, beyond which a bucket is split: 8.5 of 12 costs 7.5 bytes each,
+/// and one bucket in ten has a chain.
+const FULL: usize = 85;
+/// Places per bucket, times ten, below which two are merged: far from `FULL`, lest it swing.
+const SPARSE: usize = 25;
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Bucket {
+    places: [u32; WAYS],
+    tags: [u8; WAYS],
+    chain: u32,
+}
+
+const EMPTY: Bucket = Bucket { places: [NONE; WAYS], tags: [0; WAYS], chain: NONE };
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Index {
+    buckets: Pages<Bucket>,
+    further: Pages<Bucket>,
+    /// A further bucket out of use, in a list through `chain`.
+    spare: u32,
+    len: usize,
+}
+
+impl Index {
+    pub(super) fn new() -> Self {
+        let mut buckets = Pages::new();
+        buckets.push(EMPTY);
+        Self { buckets, further: Pages::new(), spare: NONE, len: 0 }
+    }
+
+    /// The place with this hash that `is` accepts.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let mut bucket = &self.buckets[self.address(hash)];
+        loop {
+            for way in 0..WAYS {
+                let place = bucket.places[way];
+                if bucket.tags[way] == tag(hash) && place != NONE && is(place) {
+                    return Some(place);
+                }
+            }
+            if bucket.chain == NONE {
+                return None;
+            }
+            bucket = &self.further[bucket.chain];
+        }
+    }
+
+    /// Adds a place that is not in yet; `hash_of` tells the hashes of those that must move.
+    pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+        self.put(self.address(hash), place, tag(hash));
+        self.len += 1;
+        if self.len * 10 > self.buckets.len() as usize * FULL {
+            self.split(hash_of);
+        }
+    }
+
+    /// Takes a place out.
+    pub(super) fn remove(&mut self, hash: u64, place: u32) {
+        if !self.take(self.address(hash), place) {
+            debug_assert!(false, "T2: a place that is not in the table");
+            return;
+        }
+        self.len -= 1;
+        let n = self.buckets.len() as usize;
+        if n > 1 && self.len * 10 < n * SPARSE {
+            self.merge();
+        }
+    }
+
+    /// Shows the places of the bucket that `cursor` stands for and returns the next cursor, 0 at
+    /// the end. Cursors count in bit-reversed order, so splits and merges keep what has been walked
+    /// behind and the rest ahead: what is there all the time is shown at least once.
+    pub(super) fn scan(&self, cursor: u64, mut visit: impl FnMut(u32)) -> u64 {
+        let n = u64::from(self.buckets.len());
+        let half: u64 = 1 << n.ilog2();
+        let bucket = self.address(cursor);
+        let mut at = &self.buckets[bucket];
+        loop {
+            at.places.iter().take_while(|&&place| place != NONE).for_each(|&place| visit(place));
+            if at.chain == NONE {
+                break;
+            }
+            at = &self.further[at.chain];
+        }
+        let split = u64::from(bucket) >= half || u64::from(bucket) < n - half;
+        let mask = if split { 2 * half - 1 } else { half - 1 };
+        (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+    }
+
+    /// Bytes held.
+    pub(super) fn weight(&self) -> usize {
+        self.buckets.weight() + self.further.weight()
+    }
+
+    /// Frees a few buckets; false if none is left.
+    pub(super) fn shed(&mut self) -> bool {
+        self.buckets.pop().is_some() || self.further.pop().is_some()
+    }
+
+    /// All places.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> Vec<u32> {
+        let mut all = Vec::new();
+        let mut cursor = 0;
+        loop {
+            cursor = self.scan(cursor, |place| all.push(place));
+            if cursor == 0 {
+                assert_eq!(all.len(), self.len);
+                return all;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn address(&self, hash: u64) -> u32 {
+        let n = self.buckets.len();
+        let half: u32 = 1 << n.ilog2();
+        let wide = hash as u32 & (2 * half - 1);
+        if wide < n { wide } else { wide & (half - 1) }
+    }
+
+    fn put(&mut self, bucket: u32, place: u32, tag: u8) {
+        let head = &mut self.buckets[bucket];
+        if fill(head, place, tag) {
+            return;
+        }
+        // The head is full. Its first further bucket is the only one that may have room: a new one
+        // is put in front of it.
+        let chain = head.chain;
+        if chain != NONE && fill(&mut self.further[chain], place, tag) {
+            return;
+        }
+        let fresh = match self.spare {
+            NONE => self.further.push(EMPTY),
+            spare => {
+                self.spare = std::mem::replace(&mut self.further[spare], EMPTY).chain;
+                spare
+            }
+        };
+        self.further[fresh].chain = chain;
+        fill(&mut self.further[fresh], place, tag);
+        self.buckets[bucket].chain = fresh;
+    }
+
+    /// Takes a place out of a chain: the last one of the bucket that may have room fills the gap.
+    fn take(&mut self, bucket: u32, place: u32) -> bool {
+        let (mut at, mut way) = (None, position(&self.buckets[bucket], place));
+        let mut next = self.buckets[bucket].chain;
+        while way.is_none() && next != NONE {
+            (at, way) = (Some(next), position(&self.further[next], place));
+            next = self.further[next].chain;
+        }
+        let Some(way) = way else { return false };
+        let chain = self.buckets[bucket].chain;
+        let source =
+            if chain == NONE { &mut self.buckets[bucket] } else { &mut self.further[chain] };
+        let last = source.places.iter().rposition(|&place| place != NONE).unwrap_or(0);
+        let moved = (source.places[last], source.tags[last]);
+        source.places[last] = NONE;
+        if moved.0 != place {
+            let gap = match at {
+                None => &mut self.buckets[bucket],
+                Some(at) => &mut self.further[at],
+            };
+            (gap.places[way], gap.tags[way]) = moved;
+        }
+        if chain != NONE && last == 0 {
+            self.buckets[bucket].chain = self.further[chain].chain;
+            self.release(chain);
+        }
+        true
+    }
+
+    fn release(&mut self, further: u32) {
+        self.further[further].chain = self.spare;
+        self.spare = further;
+    }
+
+    fn split(&mut self, hash_of: impl Fn(u32) -> u64) {
+        let n = self.buckets.len();
+        if n >= 1 << 30 {
+            return; // chains grow instead
+        }
+        let old = n - (1 << n.ilog2());
+        self.buckets.push(EMPTY);
+        let bucket = std::mem::replace(&mut self.buckets[old], EMPTY);
+        self.drain(bucket, |index, place, tag| {
+            let to = index.address(hash_of(place));
+            index.put(to, place, tag);
+        });
+    }
+
+    fn merge(&mut self) {
+        let Some(bucket) = self.buckets.pop() else { return };
+        let n = self.buckets.len();
+        let into = n - (1 << n.ilog2());
+        self.drain(bucket, |index, place, tag| index.put(into, place, tag));
+    }
+
+    /// Hands out all places of a chain that is no longer in the table.
+    fn drain(&mut self, head: Bucket, mut each: impl FnMut(&mut Self, u32, u8)) {
+        let mut bucket = head;
+        loop {
+            for (&place, &tag) in bucket.places.iter().zip(&bucket.tags) {
+                if place != NONE {
+                    each(self, place, tag);
+                }
+            }
+            let next = bucket.chain;
+            if next == NONE {
+                return;
+            }
+            bucket = std::mem::replace(&mut self.further[next], EMPTY);
+            self.release(next);
+        }
+    }
+}
+
+const fn tag(hash: u64) -> u8 {
+    (hash >> 56) as u8
+}
+
+fn position(bucket: &Bucket, place: u32) -> Option<usize> {
+    bucket.places.iter().position(|&held| held == place)
+}
+
+fn fill(bucket: &mut Bucket, place: u32, tag: u8) -> bool {
+    let Some(way) = position(bucket, NONE) else { return false };
+    (bucket.places[way], bucket.tags[way]) = (place, tag);
+    true
+}

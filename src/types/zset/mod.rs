@@ -1,0 +1,281 @@
+//! The large form of a sorted set: an unrolled skiplist and a member table over one store.
+//!
+//! ```text
+//!   index (hash of member) ──► place ──► members: score, bytes, once each
+//!   order (score, member)  ──► place ──►
+//! ```
+//! - [`list`]: the order, links over [`block`]s, so that rank, position and ranges take logarithmic time;
+//! - [`range`]: cuts between entries and walks from them, from which all range commands follow;
+//! - [`index`]: from member to place, grown one bucket at a time;
+//! - [`members`]: the store; [`pages`]: arrays that grow without being copied.
+//!
+//! **No operation stalls**: whatever the size, an insert or a removal touches one block, one or two
+//! buckets and one chunk of at most 64 KiB; nothing is rehashed or copied as a whole. A range is
+//! removed block by block, and a set to be dropped comes apart in steps ([`Remains`]).
+//!
+//! **Memory** follows the members down: blocks and chunks go back as soon as they are empty. Towers,
+//! directories and chained buckets wait for the next members, about 3 bytes for each that the set
+//! ever held at once. Places and ranks are `u32`: a set is good for 2^31 members.
+//!
+//! - **Z1** Index, order and store hold the same members; each entry's score in the order is the one
+//!   in the store.
+//! - **Z2** No score is NaN, and none is negative zero: it is stored as zero.
+
+mod block;
+mod index;
+mod list;
+mod members;
+mod pages;
+mod range;
+#[cfg(test)]
+mod tests;
+
+pub use range::{Backward, Cut, Forward};
+
+use foldhash::SharedSeed;
+use foldhash::quality::SeedableRandomState;
+use index::Index;
+use list::Order;
+use members::Members;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
+
+/// The set.
+#[derive(Debug)]
+pub struct SortedSet {
+    members: Members,
+    index: Index,
+    order: Order,
+    hashing: SeedableRandomState,
+}
+
+impl Default for SortedSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SortedSet {
+    /// An empty set, hashed with the process's own random seed, lest members be crafted to collide.
+    pub fn new() -> Self {
+        static SEED: OnceLock<(u64, SharedSeed)> = OnceLock::new();
+        let (seed, shared) = SEED.get_or_init(|| {
+            let mut bytes = [0; 8];
+            // Without a source of entropy, the library's own mix of clock and addresses serves.
+            let seed = match getrandom::fill(&mut bytes) {
+                Ok(()) => u64::from_le_bytes(bytes),
+                Err(_) => SeedableRandomState::random().build_hasher().finish(),
+            };
+            (seed, SharedSeed::from_u64(seed.rotate_left(32)))
+        });
+        Self::seeded(*seed, shared)
+    }
+
+    /// An empty set that takes the same shape each time, for tests.
+    pub fn with_seed(seed: u64) -> Self {
+        Self::seeded(seed, SharedSeed::global_fixed())
+    }
+
+    fn seeded(seed: u64, shared: &'static SharedSeed) -> Self {
+        Self {
+            members: Members::new(),
+            index: Index::new(),
+            order: Order::new(seed),
+            hashing: SeedableRandomState::with_seed(seed, shared),
+        }
+    }
+
+    /// Number of members.
+    pub const fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Is there none?
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes held, itself included.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.members.weight() + self.index.weight() + self.order.weight()
+    }
+
+    /// A member's score.
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        self.place(self.hash(member), member).map(|place| self.members.score(place))
+    }
+
+    /// Adds a member or gives it another score; the one it had.
+    pub fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
+        debug_assert!(!score.is_nan(), "Z2");
+        let score = score + 0.0; // negative zero becomes zero
+        let hash = self.hash(member);
+        let Some(place) = self.place(hash, member) else {
+            let path = self.order.seek(&Cut::BeforeEntry(score, member), &self.members);
+            let place = self.members.insert(member, score);
+            self.order.insert(path, score, place);
+            let (members, hashing) = (&self.members, &self.hashing);
+            self.index.insert(hash, place, |place| hash_of(hashing, members.member(place)));
+            return None;
+        };
+        let old = self.members.score(place);
+        if old != score {
+            let path = self.order.seek(&Cut::AfterEntry(old, member), &self.members);
+            if !self.order.move_in_place(&path, score) {
+                self.order.remove(&before(path), 1, |_| ());
+                let path = self.order.seek(&Cut::BeforeEntry(score, member), &self.members);
+                self.order.insert(path, score, place);
+            }
+            self.members.set_score(place, score);
+        }
+        Some(old)
+    }
+
+    /// Removes a member; the score it had.
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let hash = self.hash(member);
+        let place = self.place(hash, member)?;
+        let score = self.members.score(place);
+        let path = self.order.seek(&Cut::AfterEntry(score, member), &self.members);
+        self.order.remove(&before(path), 1, |_| ());
+        self.index.remove(hash, place);
+        self.members.remove(place);
+        Some(score)
+    }
+
+    /// A member's rank, counted from the lowest, and its score.
+    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        let score = self.score(member)?;
+        Some((self.rank_of(&Cut::BeforeEntry(score, member)), score))
+    }
+
+    /// A member's rank, counted from the highest, and its score.
+    pub fn reverse_rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        self.rank(member).map(|(rank, score)| (self.len() - 1 - rank, score))
+    }
+
+    /// How many entries lie before a cut.
+    pub fn rank_of(&self, cut: &Cut<'_>) -> usize {
+        self.order.seek(cut, &self.members).rank()
+    }
+
+    /// How many entries lie between two cuts.
+    pub fn count(&self, from: &Cut<'_>, to: &Cut<'_>) -> usize {
+        self.rank_of(to).saturating_sub(self.rank_of(from))
+    }
+
+    /// The entry of a rank: also how to pick one at random.
+    pub fn at(&self, rank: usize) -> Option<(&[u8], f64)> {
+        self.range(rank, 1).next()
+    }
+
+    /// The first entry behind a cut.
+    pub fn first(&self, from: &Cut<'_>) -> Option<(&[u8], f64)> {
+        self.at(self.rank_of(from))
+    }
+
+    /// The last entry before a cut.
+    pub fn last(&self, to: &Cut<'_>) -> Option<(&[u8], f64)> {
+        self.at(self.rank_of(to).checked_sub(1)?)
+    }
+
+    /// `count` entries from `rank` on, upwards, as far as there are any.
+    pub fn range(&self, rank: usize, count: usize) -> Forward<'_> {
+        let rank = rank.min(self.len());
+        Forward::new(&self.order, &self.members, rank, count.min(self.len() - rank))
+    }
+
+    /// `count` entries downwards, the first of them the one before rank `end`.
+    pub fn range_back(&self, end: usize, count: usize) -> Backward<'_> {
+        let end = end.min(self.len());
+        Backward::new(&self.order, &self.members, end, count.min(end))
+    }
+
+    /// Removes `count` entries from `rank` on, as far as there are any, shows each to `each` and
+    /// tells how many. Whoever must not stall others asks for a few hundred at a time.
+    pub fn remove_range(
+        &mut self,
+        rank: usize,
+        count: usize,
+        mut each: impl FnMut(&[u8], f64),
+    ) -> usize {
+        let count = count.min(self.len().saturating_sub(rank));
+        let mut left = count;
+        let Self { members, index, order, hashing } = self;
+        while left > 0 {
+            let path = order.seek_rank(rank);
+            let here = order.block(path.towers[0]).len() - path.offset;
+            let taken = here.min(left);
+            order.remove(&path, taken, |place| {
+                let member = members.member(place);
+                each(member, members.score(place));
+                index.remove(hash_of(hashing, member), place);
+                members.remove(place);
+            });
+            left -= taken;
+        }
+        count
+    }
+
+    /// Takes out the entry with the lowest score.
+    pub fn pop_min(&mut self) -> Option<(Vec<u8>, f64)> {
+        self.pop(0)
+    }
+
+    /// Takes out the entry with the highest score.
+    pub fn pop_max(&mut self) -> Option<(Vec<u8>, f64)> {
+        self.pop(self.len().checked_sub(1)?)
+    }
+
+    fn pop(&mut self, rank: usize) -> Option<(Vec<u8>, f64)> {
+        let mut popped = None;
+        self.remove_range(rank, 1, |member, score| popped = Some((member.to_vec(), score)));
+        popped
+    }
+
+    /// Shows a few members and returns the next cursor, 0 at the end: members that are there from
+    /// the first call to the last are shown at least once, whatever comes and goes in between.
+    pub fn scan(&self, cursor: u64, mut each: impl FnMut(&[u8], f64)) -> u64 {
+        self.index.scan(cursor, |place| each(self.members.member(place), self.members.score(place)))
+    }
+
+    /// Gives up the set for its memory to be freed in steps.
+    pub fn into_remains(self) -> Remains {
+        Remains(self)
+    }
+
+    fn hash(&self, member: &[u8]) -> u64 {
+        hash_of(&self.hashing, member)
+    }
+
+    #[inline]
+    fn place(&self, hash: u64, member: &[u8]) -> Option<u32> {
+        self.index.find(hash, |place| self.members.member(place) == member)
+    }
+}
+
+/// What is left of a set that nobody can reach any more.
+#[derive(Debug)]
+pub struct Remains(SortedSet);
+
+impl Remains {
+    /// Frees up to `pieces` pieces of memory; false when none is left. A piece holds tens of members
+    /// and takes well under a microsecond, but for the 64 KiB ones, of which there are few.
+    pub fn free(&mut self, pieces: usize) -> bool {
+        let Self(set) = self;
+        (0..pieces).all(|_| set.order.shed() || set.members.shed() || set.index.shed())
+    }
+}
+
+fn hash_of(hashing: &SeedableRandomState, member: &[u8]) -> u64 {
+    let mut hasher = hashing.build_hasher();
+    hasher.write(member);
+    hasher.finish()
+}
+
+/// From the cut behind an entry to the entry.
+fn before(mut path: list::Path) -> list::Path {
+    debug_assert!(path.offset > 0, "Z1: the entry is in the block that leads to the cut behind it");
+    path.offset = path.offset.saturating_sub(1);
+    path
+}

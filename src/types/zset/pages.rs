@@ -1,0 +1,76 @@
+//! A growing array that is never copied as a whole: pages of equal size behind a list of pages.
+//!
+//! A `Vec` of a million buckets would copy tens of megabytes when it grows, and everyone who waits
+//! for the key would wait with it. Here only the first page grows by doubling, which keeps small
+//! sets small; the longest copy is half a page.
+
+use std::ops::{Index, IndexMut};
+
+/// Items of a page.
+pub(super) const PAGE: usize = 1 << SHIFT;
+const SHIFT: u32 = 10;
+
+/// The array.
+#[derive(Debug)]
+pub(super) struct Pages<T> {
+    pages: Vec<Vec<T>>,
+}
+
+impl<T> Pages<T> {
+    pub(super) const fn new() -> Self {
+        Self { pages: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        let full = self.pages.len().saturating_sub(1) * PAGE;
+        (full + self.pages.last().map_or(0, Vec::len)) as u32
+    }
+
+    /// Appends an item and tells its number.
+    pub(super) fn push(&mut self, item: T) -> u32 {
+        let number = self.len();
+        match self.pages.last_mut() {
+            Some(page) if page.len() < PAGE => page.push(item),
+            Some(_) => {
+                let mut page = Vec::with_capacity(PAGE);
+                page.push(item);
+                self.pages.push(page);
+            }
+            None => self.pages.push(vec![item]),
+        }
+        number
+    }
+
+    /// Takes the last item off.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let page = self.pages.last_mut()?;
+        let item = page.pop();
+        if page.is_empty() {
+            self.pages.pop();
+        }
+        item
+    }
+
+    /// Bytes held.
+    pub(super) fn weight(&self) -> usize {
+        let later = self.pages.len().saturating_sub(1) * PAGE;
+        let items = self.pages.first().map_or(0, Vec::capacity) + later;
+        items * size_of::<T>() + self.pages.capacity() * size_of::<Vec<T>>()
+    }
+}
+
+impl<T> Index<u32> for Pages<T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn index(&self, number: u32) -> &T {
+        &self.pages[(number >> SHIFT) as usize][number as usize % PAGE]
+    }
+}
+
+impl<T> IndexMut<u32> for Pages<T> {
+    #[inline(always)]
+    fn index_mut(&mut self, number: u32) -> &mut T {
+        &mut self.pages[(number >> SHIFT) as usize][number as usize % PAGE]
+    }
+}
