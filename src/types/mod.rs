@@ -6,6 +6,7 @@ pub mod digest;
 pub mod extended;
 pub mod glob;
 pub mod hll;
+pub mod intset;
 pub mod lcs;
 pub mod number;
 pub mod object;
