@@ -8,6 +8,7 @@ pub mod glob;
 pub mod hll;
 pub mod intset;
 pub mod lcs;
+pub mod list;
 pub mod number;
 pub mod object;
 pub mod packed;

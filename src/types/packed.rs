@@ -14,7 +14,7 @@
 
 mod element;
 #[cfg(test)]
-mod tests;
+pub(in crate::types) mod tests;
 
 pub use element::{ELEMENT_MAX, Element};
 pub(in crate::types) use element::{decode, size};
