@@ -619,10 +619,7 @@ fn select(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let first = database(cx, args.get(1), "ERR invalid first DB index")?;
     let second = database(cx, args.get(2), "ERR invalid second DB index")?;
-    cx.db.exclusive(|db, alone| {
-        db.keyspace.swap(first, second, alone);
-        db.local.counters.add_changes(1);
-    });
+    cx.db.swap(first, second);
     cx.reply.ok();
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::sync::stripe::Seen;
 use crate::sync::{Backoff, Pin};
 use crate::types::object::Type;
 use bytes::Bytes;
+use std::mem::ManuallyDrop;
 
 /// A key with its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,13 +100,17 @@ pub struct Access<'a> {
     /// Expired keys are hidden but stay: writes are paused, or belong to somebody else.
     pub frozen: bool,
     pub(super) held: Option<Held>,
+    /// No other thread is in the keyspace: see [`Access::seize`].
+    /// Not dropped by itself, so that an `Access` borrows nothing beyond its last use.
+    pub(super) alone: Option<ManuallyDrop<Exclusive<'a>>>,
 }
 
 impl<'a> Access<'a> {
     /// For a thread that is seated and pinned.
     pub fn new(keyspace: &'a Keyspace, local: &'a mut Local, pin: &'a Pin, db: usize) -> Self {
         let now = keyspace.clock.now();
-        Self { keyspace, local, pin, db, now, policy: Policy::default(), frozen: false, held: None }
+        let policy = Policy::default();
+        Self { keyspace, local, pin, db, now, policy, frozen: false, held: None, alone: None }
     }
 
     /// The batch's pin.
@@ -249,10 +254,18 @@ impl<'a> Access<'a> {
 
     /// Runs `f` while no other thread is in the keyspace.
     pub fn exclusive<T>(&mut self, f: impl FnOnce(&mut Self, &Exclusive<'_>) -> T) -> T {
-        debug_assert!(self.held.is_none(), "the others could be waiting for what is held");
+        // The others could be waiting for what is held, for ever.
+        assert!(self.held.is_none(), "exclusive mode is entered with nothing held");
         let keyspace = self.keyspace;
-        let alone = keyspace.gate.exclusive(self.local.seat);
-        f(self, &alone)
+        let (within, alone) = match self.alone.take() {
+            Some(alone) => (true, ManuallyDrop::into_inner(alone)),
+            None => (false, keyspace.gate.exclusive(self.local.seat)),
+        };
+        let value = f(self, &alone);
+        if within {
+            self.alone = Some(ManuallyDrop::new(alone));
+        }
+        value
     }
 
     /// Makes the table of a database before it is written to.
@@ -264,12 +277,22 @@ impl<'a> Access<'a> {
     pub fn flush(&mut self, databases: std::ops::Range<usize>) {
         self.exclusive(|access, alone| {
             for db in databases {
+                access.keyspace.touch_flushed(db, access.now, access.pin);
                 let keys = access.keyspace.flush(db, access.pin, alone);
                 access.local.drift[db] = 0;
                 access.local.counters.add_changes(keys);
             }
         });
         self.pin.flush();
+    }
+
+    /// Exchanges two databases in one step.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.exclusive(|access, alone| {
+            access.keyspace.touch_swapped(a, b, access.now, access.pin);
+            access.keyspace.swap(a, b, alone);
+            access.local.counters.add_changes(1);
+        });
     }
 
     /// Bytes in use, less what is on its way out: see [`super::used_memory`].
@@ -341,14 +364,23 @@ impl<'a> Access<'a> {
         self.hold(keys, |access| f(access))
     }
 
-    /// Number of the last write under the key's stripe, for WATCH.
-    pub fn version(&self, key: Key<'_>) -> u64 {
-        self.keyspace.stripes.of(key.hash).settled().number()
+    /// Whether anybody is told of changes under the stripe of `hash`. The caller holds it.
+    #[inline(always)]
+    pub(super) fn is_heard(&self, hash: u64) -> bool {
+        self.keyspace.stripes.of(hash).load().has_interest()
+            || self.keyspace.observer.get().is_some()
     }
 
-    pub(super) fn commit(&mut self, number: u64, db: usize, key: &[u8], cause: Cause) {
+    /// Tells of a change (K2).
+    #[cold]
+    pub(super) fn commit(&mut self, number: u64, db: usize, key: Key<'_>, cause: Cause) {
+        let (stripes, watches) = (&self.keyspace.stripes, &self.keyspace.watches);
+        if stripes.of(key.hash).load().has_interest() {
+            watches.touch(stripes.index(key.hash), db, key.bytes, cause);
+        }
         if let Some(observer) = self.keyspace.observer.get() {
-            observer.committed(Commit { seat: self.local.seat, number, db, key, cause });
+            let (seat, key) = (self.local.seat, key.bytes);
+            observer.committed(Commit { seat, number, db, key, cause });
         }
     }
 }

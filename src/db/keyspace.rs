@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
+use super::watch::Watches;
 use crate::clock::Clock;
 use crate::index::scan::Census;
 use crate::index::{Root, Table};
@@ -64,6 +65,8 @@ pub struct Keyspace {
     counters: Box<[Arc<Counters>]>,
     seats_taken: AtomicUsize,
     pub(super) observer: OnceLock<Box<dyn Observer>>,
+    /// Who is told of changes of single keys.
+    pub(super) watches: Watches,
     flushed: Arc<Flushed>,
 }
 
@@ -99,6 +102,7 @@ impl Keyspace {
             counters: (0..seats).map(|_| Arc::new(Counters::new(databases))).collect(),
             seats_taken: AtomicUsize::new(0),
             observer: OnceLock::new(),
+            watches: Watches::default(),
             flushed: Arc::default(),
         }
     }
@@ -173,7 +177,7 @@ impl Keyspace {
     }
 
     /// Empties `db`. Returns how many keys it held. `alone` proves exclusive mode (K4).
-    pub fn flush(&self, db: usize, pin: &Pin, alone: &Exclusive<'_>) -> u64 {
+    pub(super) fn flush(&self, db: usize, pin: &Pin, alone: &Exclusive<'_>) -> u64 {
         let _ = alone;
         let (keys, _) = self.size(db);
         if keys == 0 {
@@ -199,7 +203,7 @@ impl Keyspace {
     }
 
     /// Exchanges two databases. `alone` proves exclusive mode (K4).
-    pub fn swap(&self, a: usize, b: usize, alone: &Exclusive<'_>) {
+    pub(super) fn swap(&self, a: usize, b: usize, alone: &Exclusive<'_>) {
         let _ = alone;
         if a != b {
             self.tables[a].exchange(&self.tables[b]);

@@ -6,6 +6,7 @@
 
 use super::access::{Access, Key};
 use crate::sync::stripe::Stripes;
+use std::mem::ManuallyDrop;
 
 /// Stripes that this thread holds, sorted, with the number that its writes get.
 #[derive(Debug)]
@@ -134,12 +135,39 @@ impl<'a> Access<'a> {
             debug_assert!(keys.iter().all(|key| self.holds(key.hash)), "nested, but not within");
             return f(self);
         }
-        self.held = Some(Held::lock(&self.keyspace.stripes, keys, self.local.clock));
+        self.seize(Some(keys));
         let held = Release(self);
         let value = f(held.0);
         drop(held);
         self.settle_drift();
         value
+    }
+
+    /// The beginning of [`Access::hold`] for work that needs more than a closure can have; without
+    /// `keys` nobody else is in the keyspace meanwhile, and any door may be used. [`Access::let_go`]
+    /// must follow, also when the work panics.
+    pub fn seize(&mut self, keys: Option<&[Key<'_>]>) {
+        assert!(self.held.is_none(), "what is held must be given back first");
+        match keys {
+            Some(keys) => {
+                let clock = self.local.clock;
+                self.held = Some(Held::lock(&self.keyspace.stripes, keys, clock));
+            }
+            None => {
+                assert!(self.alone.is_none(), "alone once is alone");
+                let alone = self.keyspace.gate.exclusive(self.local.seat);
+                self.alone = Some(ManuallyDrop::new(alone));
+            }
+        }
+    }
+
+    /// The end of what [`Access::seize`] began.
+    pub fn let_go(&mut self) {
+        drop(self.alone.take().map(ManuallyDrop::into_inner));
+        if self.held.is_some() {
+            drop(Release(self));
+            self.settle_drift();
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod keyspace;
 pub mod lifetimes;
 mod local;
 mod many;
+mod watch;
 mod write;
 
 pub use access::{Access, Key, Str, WrongType};
@@ -31,6 +32,7 @@ pub use evict::{Candidates, Evict, Order};
 pub use expire::Sweeper;
 pub use keyspace::{Cause, Commit, Keyspace, Observer};
 pub use local::{Counters, Local, used_memory};
+pub use watch::{Watcher, Watching};
 pub use write::{Expiry, New, Write};
 
 #[cfg(test)]

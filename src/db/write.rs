@@ -12,6 +12,7 @@ use super::access::{Access, Key, Str, WrongType};
 use super::entry::{Body, Entry, INLINE_LIMIT, Kind, Owned, Padded};
 use super::expire;
 use super::keyspace::Cause;
+use super::watch::Watching;
 use crate::index::{Place, Table};
 use crate::types::number;
 use crate::types::object::{Object, Type};
@@ -347,6 +348,11 @@ impl<'a> Write<'_, 'a> {
         existed
     }
 
+    /// Lets `watching` hear of every change of the key from now on.
+    pub fn watch(&self, watching: &mut Watching) {
+        watching.add(self.db, self.key, self.exists());
+    }
+
     /// Removes the key on behalf of eviction, and tells so.
     pub(super) fn evict(&mut self) -> bool {
         if self.place.is_none() {
@@ -435,7 +441,7 @@ impl<'a> Write<'_, 'a> {
         let number = self.next_number();
         self.access.local.clock = number;
         self.access.local.counters.add_changes(1);
-        self.access.commit(number, self.db, self.key.bytes, cause);
+        self.access.commit(number, self.db, self.key, cause);
         self.told = Some(number);
     }
 
@@ -468,8 +474,8 @@ impl Drop for Write<'_, '_> {
         };
         if self.dirty {
             self.access.local.counters.add_changes(1);
-            if self.access.keyspace.observer.get().is_some() {
-                self.access.commit(number, self.db, self.key.bytes, Cause::Command);
+            if self.access.is_heard(self.key.hash) {
+                self.access.commit(number, self.db, self.key, Cause::Command);
             }
         }
         if self.owns_stripe {
