@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 const LOADING: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
 const OPEN: Flags = LOADING.and(Flags::FAST).and(Flags::NO_AUTH).and(Flags::ALLOW_BUSY);
+const AT_ONCE: Flags = OPEN.and(Flags::NOT_QUEUED);
 const CONN: &[&str] = &["connection"];
 
 /// The rows.
@@ -39,7 +40,7 @@ pub static CONNECTION: &[Command] = &[
         .acl(CONN)
         .doc("1.0.0", "[message]", "Replies PONG, or with the message.")
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
-    Command::new("quit", -1, Group::Connection, quit).flags(OPEN).acl(CONN).doc(
+    Command::new("quit", -1, Group::Connection, quit).flags(AT_ONCE).acl(CONN).doc(
         "1.0.0",
         "",
         "Closes the connection after the reply.",
@@ -52,7 +53,7 @@ pub static CONNECTION: &[Command] = &[
         .flags(Flags::LOADING.and(Flags::STALE).and(Flags::FAST))
         .acl(CONN)
         .doc("3.0.0", "", "Takes READONLY back."),
-    Command::new("reset", 1, Group::Connection, reset).flags(OPEN).acl(CONN).doc(
+    Command::new("reset", 1, Group::Connection, reset).flags(AT_ONCE).acl(CONN).doc(
         "6.2.0",
         "",
         "Puts the connection back to how it started.",

@@ -640,8 +640,8 @@ fn flush(cx: &mut Cx<'_>, args: Args<'_>, databases: std::ops::Range<usize>) -> 
         Some(flushing) => flushing,
         None => {
             let lazy = match args.len() {
-                1 => cx.local.config.lazyfree_lazy_user_flush,
-                2 if args.is(1, "SYNC") => false,
+                1 => cx.local.config.lazyfree_lazy_user_flush || cx.session.in_exec,
+                2 if args.is(1, "SYNC") => cx.session.in_exec, // no epoch passes within a command
                 2 if args.is(1, "ASYNC") => true,
                 _ => return Err(Error::Syntax),
             };
@@ -687,7 +687,7 @@ fn wait(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return Err(Error::new("ERR timeout is negative"));
     }
     cx.reply.int(0);
-    if wanted > 0 {
+    if wanted > 0 && !cx.session.in_exec {
         // There is nobody to wait for, but a client that asks is promised the time.
         let until = if timeout == 0 { i64::MAX } else { cx.db.now.saturating_add(timeout) };
         cx.session.after = After::Park(until as u64);

@@ -36,6 +36,7 @@ pub mod string;
 pub mod syntax;
 pub mod table;
 pub mod time;
+pub mod transaction;
 
 use crate::config::Config;
 use crate::config::live::Live;
@@ -73,6 +74,7 @@ pub static GROUPS: &[&[Command]] = &[
     slowlog::COMMANDS,
     string::COMMANDS,
     time::COMMANDS,
+    transaction::COMMANDS,
 ];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.

@@ -15,6 +15,9 @@ pub static MONITOR: &[Command] = &[Command::new("monitor", 1, Group::Server, mon
     .cost("")];
 
 fn monitor(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
+    if cx.session.in_exec {
+        return Err(Error::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
     cx.session.gate(Gates::MONITOR, true);
     let any = cx.shared.clients.monitor(&cx.session.client, true);
     cx.shared.conditions.set(Conditions::MONITORED, any);

@@ -10,7 +10,7 @@
 //! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow. A
 //! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
-use super::{Args, Cx, Error, Flags, Local, Row, Shared, call, config, room, table};
+use super::{Args, Cx, Error, Flags, Local, Row, Shared, call, config, room, table, transaction};
 use crate::db::{Access, Key};
 use crate::mem;
 use crate::metrics::{SlowLog, Stat, Worker, slowlog::SlowEntry};
@@ -144,9 +144,12 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
         cx.session.reply_mode = ReplyMode::Skip;
     }
     let waits = match admit(cx, row, args) {
+        Ok(()) if transaction::is_queueing(cx, cx.row) => {
+            transaction::queue(cx, args);
+            false
+        }
         Ok(()) => {
-            let key = usize::from(cx.row.first_key);
-            cx.hash = if key == 0 { 0 } else { args.opt(key).map_or(0, |key| Key::new(key).hash) };
+            aim(cx, args);
             cx.session.reply_from = cx.reply.bytes.len();
             cx.session.unblockable = cx.row.command.flags.any(Flags::BLOCKING.and(Flags::WAITS));
             publish(cx);
@@ -185,6 +188,32 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
     }
 }
 
+/// Runs one of EXEC's commands to its end. Returns what it asks of the connection.
+pub fn queued(cx: &mut Cx<'_>, row: &'static Row, args: Args<'_>) -> After {
+    cx.row = row;
+    aim(cx, args);
+    publish(cx);
+    monitor(cx, args);
+    let mut group = Group::start(worker(cx), cx.local.config.latency_tracking);
+    let after = loop {
+        call(cx, args);
+        match std::mem::take(&mut cx.session.after) {
+            After::Retry | After::Await(_) => {} // nobody else may have a turn
+            after => break after,
+        }
+    };
+    cx.session.resume = None;
+    group.backdate(std::mem::take(&mut cx.local.waited));
+    group.alone(args, cx);
+    after
+}
+
+/// Hashes the first key for `cx.row`.
+fn aim(cx: &mut Cx<'_>, args: Args<'_>) {
+    let key = usize::from(cx.row.first_key);
+    cx.hash = if key == 0 { 0 } else { args.opt(key).map_or(0, |key| Key::new(key).hash) };
+}
+
 /// Why a command does not run now.
 enum Refusal {
     /// It must wait; `session.after` says for what.
@@ -206,16 +235,22 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
     if !row.command.takes(args.len()) {
         return Err(arity(row).into());
     }
+    if cx.session.has(Gates::MULTI) && row.command.flags.has(Flags::NO_MULTI) {
+        return Err(Error::new("ERR Command not allowed inside a transaction").into());
+    }
     if cx.session.has(Gates::AUTH) && !row.command.flags.has(Flags::NO_AUTH) {
         worker(cx).add(Stat::AuthDenied, 1);
         return Err(Error::new("NOAUTH Authentication required.").into());
     }
     // A command that has begun was given its memory: what it holds so far may be what is short.
     let begun = cx.session.resume.is_some();
-    if !begun && !room::make(cx) && row.command.flags.has(Flags::DENYOOM) {
+    // Whatever is queued takes memory until EXEC.
+    let flags = transaction::flags(cx, row);
+    let takes = flags.has(Flags::DENYOOM) || transaction::is_queueing(cx, row);
+    if !begun && !room::make(cx) && takes {
         return Err(Error::OutOfMemory.into());
     }
-    if is_paused(cx, row) {
+    if is_paused(cx, flags) {
         cx.session.after = After::Paused;
         return Err(Refusal::Wait);
     }
@@ -223,13 +258,11 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
 }
 
 /// Whether CLIENT PAUSE holds this command back.
-fn is_paused(cx: &Cx<'_>, row: &Row) -> bool {
+fn is_paused(cx: &Cx<'_>, flags: Flags) -> bool {
     match cx.shared.conditions.paused(cx.db.now) {
         None => false,
         Some((PauseKind::All, _)) => true,
-        Some((PauseKind::Write, _)) => {
-            row.command.flags.any(Flags::WRITE.and(Flags::MAY_REPLICATE))
-        }
+        Some((PauseKind::Write, _)) => flags.any(Flags::WRITE.and(Flags::MAY_REPLICATE)),
     }
 }
 
@@ -296,6 +329,8 @@ fn clip(text: &[u8], max: usize) -> &[u8] {
 
 #[cold]
 fn refuse(cx: &mut Cx<'_>, row: Option<&Row>, error: &Error) {
+    let aborted = transaction::refused(cx, row, error);
+    let error = aborted.as_ref().unwrap_or(error);
     cx.reply.error(error.text());
     let stats = worker(cx);
     stats.error(&error.text());
@@ -312,7 +347,8 @@ pub fn worker<'a>(cx: &Cx<'a>) -> &'a Worker {
 /// Shows the command to clients that MONITOR. Commands with the flag SKIP_MONITOR run others and
 /// show themselves, before those.
 fn monitor(cx: &Cx<'_>, args: Args<'_>) {
-    let hidden = cx.row.command.flags.any(Flags::ADMIN.and(Flags::SKIP_MONITOR));
+    let others = Flags::SKIP_MONITOR.and(Flags::SHOWS_ITSELF);
+    let hidden = cx.row.command.flags.any(Flags::ADMIN.and(others));
     if cx.shared.conditions.bits() & Conditions::MONITORED != 0 && !hidden {
         show(cx, args);
     }

@@ -80,6 +80,12 @@ impl Flags {
     /// Waits, and can be unblocked, though Redis does not call it BLOCKING (WAIT).
     pub const WAITS: Self = Self(1 << 42);
 
+    /// Runs at once inside MULTI.
+    pub const NOT_QUEUED: Self = Self(1 << 43);
+
+    /// MONITOR shows it after the commands that it runs: EXEC.
+    pub const SHOWS_ITSELF: Self = Self(1 << 44);
+
     /// No flags.
     pub const NONE: Self = Self(0);
 

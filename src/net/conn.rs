@@ -120,7 +120,9 @@ impl Conn {
         let parked = self.parked.as_ref().map_or(0, |p| {
             p.input.capacity() + p.batch.blobs.iter().map(Bytes::len).sum::<usize>()
         });
-        BASE + self.input.capacity() + self.parser.held() + self.output.len() + parked
+        let transaction = self.session.multi_memory() + self.session.watch_memory();
+        let buffers = self.input.capacity() + self.parser.held() + self.output.len();
+        BASE + buffers + transaction + parked
     }
 
     /// Shows other threads how full the buffers are.

@@ -111,7 +111,13 @@ impl OwnedArgs {
 
     /// Copies a borrowed request; blobs are shared, not copied.
     pub fn of(args: Args<'_>) -> Self {
-        let mut owned = Self::default();
+        let small = |i: &usize| args.spans[*i].at & Span::BLOB == 0;
+        let bytes = (0..args.len()).filter(small).map(|i| args.get(i).len()).sum();
+        let mut owned = Self {
+            input: Vec::with_capacity(bytes),
+            spans: Vec::with_capacity(args.len()),
+            blobs: Vec::new(),
+        };
         for i in 0..args.len() {
             match args.shared(i) {
                 Some(blob) => {
@@ -129,6 +135,12 @@ impl OwnedArgs {
         let span = Span { at: self.input.len() as u32, len: word.len() as u32 };
         self.input.extend_from_slice(word);
         self.spans.push(span);
+    }
+
+    /// Bytes that the request takes.
+    pub fn memory(&self) -> usize {
+        let blobs: usize = self.blobs.iter().map(|blob| blob.len() + size_of::<Bytes>()).sum();
+        self.input.capacity() + self.spans.capacity() * size_of::<Span>() + blobs
     }
 
     /// The borrowed view.

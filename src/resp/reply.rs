@@ -72,10 +72,15 @@ impl Reply {
         }
     }
 
-    /// How many error replies were encoded since the start of this `Reply` (never reset).
+    /// How many error replies were encoded since the start of this `Reply`.
     #[inline]
     pub fn errors(&self) -> u32 {
         self.errors
+    }
+
+    /// Those after the first `errors` were counted where they arose, and are no longer this reply's.
+    pub fn counted(&mut self, errors: u32) {
+        self.errors = errors;
     }
 
     /// The text of the last error encoded since [`Reply::clear`], without `-` and line end.

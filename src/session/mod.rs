@@ -5,9 +5,12 @@
 
 pub mod control;
 pub mod mail;
+pub mod multi;
 pub mod pause;
 pub mod registry;
 
+use crate::db::Watching;
+use multi::Multi;
 pub use registry::{Client, DEFAULT_USER, Flag, Registry};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +99,12 @@ pub struct Session {
     pub reply_from: usize,
     /// Whether CLIENT UNBLOCK may end what that command waits for.
     pub unblockable: bool,
+    /// Commands queued since MULTI; none outside of it.
+    pub multi: Option<Box<Multi>>,
+    /// Keys that WATCH watches.
+    pub watching: Option<Box<Watching>>,
+    /// EXEC runs the command: it must not wait.
+    pub in_exec: bool,
 }
 
 impl Session {
@@ -112,6 +121,9 @@ impl Session {
             spent: Duration::ZERO,
             reply_from: 0,
             unblockable: false,
+            multi: None,
+            watching: None,
+            in_exec: false,
         }
     }
 
@@ -132,6 +144,8 @@ impl Session {
 
     /// Back to how a new connection starts (RESET), except for its identity.
     pub fn reset(&mut self, must_authenticate: bool) {
+        self.unwatch();
+        self.end_multi();
         *self = Self::new(Arc::clone(&self.client), must_authenticate);
         self.client.set_name(Vec::new());
         self.client.flag(Flag::MONITOR | Flag::NO_TOUCH | Flag::READONLY | Flag::NO_EVICT, false);
