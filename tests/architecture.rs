@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("types", &["mem"]),
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "sync", "types"]),
-    ("session", &["clock", "db", "resp", "sync"]),
+    ("session", &["clock", "db", "resp", "sync", "types"]),
     ("commands", &["clock", "config", "db", "mem", "metrics", "resp", "session", "sync", "types"]),
     ("net", &["clock", "commands", "config", "db", "mem", "metrics", "resp", "session", "sync"]),
     (

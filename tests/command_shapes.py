@@ -31,6 +31,7 @@ MEANT = {
     "debug arguments": "Redis tells none",
     "lolwut arguments": "sizes, which Redis takes and does not tell",
     "pfmerge arguments": "sourcekey may be left out; " + LATER + " it is told",
+    "psubscribe arguments": "Redis wraps `pattern ...` into a block of one",
 }
 # Arguments that Redis 7.0 does not have.
 ADDED_TOKENS = {"IFEQ"}

@@ -11,9 +11,24 @@ use libfuzzer_sys::fuzz_target;
 use server::Server;
 use std::cell::RefCell;
 
-/// Commands that stop, sleep, write files, or end the conversation by design.
-const APART: &[&str] =
-    &["shutdown", "debug", "config", "client", "monitor", "quit", "reset", "auth"];
+/// Commands that stop, sleep, write files, or end the conversation by design, and those that answer
+/// once for each name.
+const APART: &[&str] = &[
+    "shutdown",
+    "debug",
+    "config",
+    "client",
+    "monitor",
+    "quit",
+    "reset",
+    "auth",
+    "subscribe",
+    "unsubscribe",
+    "psubscribe",
+    "punsubscribe",
+    "ssubscribe",
+    "sunsubscribe",
+];
 
 #[derive(Debug, Arbitrary)]
 enum Word<'a> {

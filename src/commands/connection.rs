@@ -2,7 +2,7 @@
 
 use super::notes::{Notes, at};
 use super::table::Group;
-use super::{Args, Command, Cx, Error, Flags};
+use super::{Args, Command, Cx, Error, Flags, pubsub};
 use crate::config::REDIS_VERSION;
 use crate::resp::Reply;
 use crate::session::pause::Conditions;
@@ -102,6 +102,7 @@ fn reset(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
         let any = cx.shared.clients.monitor(&cx.session.client, false);
         cx.shared.conditions.set(Conditions::MONITORED, any);
     }
+    pubsub::forget(cx);
     cx.session.reset(!cx.local.config.requirepass.is_empty());
     cx.db.db = 0;
     cx.reply.resp3 = false;
@@ -164,6 +165,7 @@ fn hello(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if let Some(version) = version {
         cx.session.resp3 = version == 3;
         cx.reply.resp3 = cx.session.resp3;
+        pubsub::show(cx.session);
     }
     let (id, resp3) = (cx.session.client.id, cx.session.resp3);
     greet(cx.reply, id, resp3);

@@ -27,6 +27,7 @@ pub mod memory;
 pub mod monitor;
 pub mod notes;
 pub mod page;
+pub mod pubsub;
 pub mod room;
 pub mod run;
 pub mod slice;
@@ -71,6 +72,7 @@ pub static GROUPS: &[&[Command]] = &[
     lolwut::COMMANDS,
     memory::COMMANDS,
     monitor::MONITOR,
+    pubsub::COMMANDS,
     slowlog::COMMANDS,
     string::COMMANDS,
     time::COMMANDS,

@@ -178,6 +178,8 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
     };
     match cx.session.reply_mode {
         ReplyMode::On => {}
+        // What they say are messages, which CLIENT REPLY does not hold back.
+        _ if listens(cx.row) && row.is_some() => {}
         ReplyMode::Off | ReplyMode::SkipNext => cx.reply.cut(mark),
         ReplyMode::Skip if waits => cx.session.reply_mode = ReplyMode::SkipNext,
         ReplyMode::Skip => {
@@ -250,11 +252,29 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
     if !begun && !room::make(cx) && takes {
         return Err(Error::OutOfMemory.into());
     }
+    if cx.session.has(Gates::SUBSCRIBED) && !is_for_listeners(row) {
+        return Err(Error::from(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            row.full_name()
+        ))
+        .into());
+    }
     if is_paused(cx, flags) {
         cx.session.after = After::Paused;
         return Err(Refusal::Wait);
     }
     Ok(())
+}
+
+/// Whether a RESP2 client that listens may run this: replies of others would be taken for messages.
+fn is_for_listeners(row: &Row) -> bool {
+    listens(row) || matches!(row.command.name, "ping" | "quit" | "reset")
+}
+
+/// Whether this is one of the (UN)SUBSCRIBE family.
+fn listens(row: &Row) -> bool {
+    row.command.flags.has(Flags::PUBSUB.and(Flags::NOSCRIPT))
 }
 
 /// Whether CLIENT PAUSE holds this command back.

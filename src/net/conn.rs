@@ -121,8 +121,9 @@ impl Conn {
             p.input.capacity() + p.batch.blobs.iter().map(Bytes::len).sum::<usize>()
         });
         let transaction = self.session.multi_memory() + self.session.watch_memory();
+        let listens = self.session.subscriptions.as_ref().map_or(0, |to| to.weight());
         let buffers = self.input.capacity() + self.parser.held() + self.output.len();
-        BASE + buffers + transaction + parked
+        BASE + buffers + transaction + listens + parked
     }
 
     /// Shows other threads how full the buffers are.

@@ -76,6 +76,8 @@ pub struct Worker {
     scratch: Box<[u8]>,
     /// There are cores to spare, so polling for a while takes nothing from other workers.
     may_spin: bool,
+    /// Slots of connections that messages were queued for and not yet written to.
+    told: Vec<usize>,
     next_tick: i64,
     ticks: u32,
     stop_at: Option<Instant>,
@@ -107,6 +109,7 @@ impl Worker {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             may_spin: shared.clients.workers() < cores,
+            told: Vec::new(),
             engine: Engine::new(shared, number),
             handle,
             poll,
@@ -560,6 +563,14 @@ impl Worker {
                 Mail::Deliver(client, bytes) => {
                     self.with(&client, |worker, conn| worker.deliver(conn, bytes));
                 }
+                Mail::Message(topic, frames) => {
+                    for client in topic.listeners(self.engine.local.worker) {
+                        self.with(&client, |worker, conn| {
+                            let bytes = frames.of(conn.session.resp3);
+                            worker.queue(conn, bytes)
+                        });
+                    }
+                }
                 Mail::Unblock(client, how) => {
                     self.with(&client, |worker, conn| worker.unblock(conn, how));
                 }
@@ -575,6 +586,17 @@ impl Worker {
                 Mail::Stop => self.stop_at = Some(Instant::now() + STOP_WAIT),
             }
         }
+        self.flush_told();
+    }
+
+    /// Writes once to each client that messages were queued for.
+    fn flush_told(&mut self) {
+        for slot in take(&mut self.told) {
+            if let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) {
+                let fate = self.flush(&mut conn);
+                self.settle(slot, conn, fate);
+            }
+        }
     }
 
     /// Does `work` for the connection of `client`, if it is still here.
@@ -587,6 +609,15 @@ impl Worker {
             let fate = work(self, &mut conn);
             self.settle(slot, conn, fate);
         }
+    }
+
+    /// Queues a message; [`Worker::flush_told`] writes it, together with those that follow.
+    fn queue(&mut self, conn: &mut Conn, bytes: Bytes) -> Fate {
+        if conn.output.is_empty() {
+            self.told.push(conn.session.client.slot.load(Ordering::Acquire) as usize);
+        }
+        conn.output.push(bytes);
+        if self.is_over_output(conn, conn.output.len()) { Fate::Close } else { Fate::Keep }
     }
 
     fn deliver(&mut self, conn: &mut Conn, bytes: Bytes) -> Fate {
@@ -727,6 +758,9 @@ impl Worker {
         }
         let client = &conn.session.client;
         let monitored = client.flags() & Flag::MONITOR != 0;
+        if let Some(listened) = conn.session.subscriptions.take() {
+            self.engine.shared.clients.hub.unsubscribe_all(client, *listened);
+        }
         self.engine.shared.clients.remove(client);
         if monitored {
             let any = self.engine.shared.clients.monitor(client, false);

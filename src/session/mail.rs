@@ -3,6 +3,7 @@
 //! - **P1** A message that was put before [`Mailbox::sleep`] returns true is never slept over: the
 //!   sleeper announces itself and then looks; the sender puts and then looks whether to wake.
 
+use super::hub::{Frames, Topic};
 use super::registry::Client;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 use bytes::Bytes;
@@ -16,6 +17,8 @@ pub enum Mail {
     Close(Arc<Client>),
     /// Send it these bytes, out of turn.
     Deliver(Arc<Client>, Bytes),
+    /// Send a message to this worker's listeners of a topic.
+    Message(Arc<Topic>, Arc<Frames>),
     /// It waits in a blocking command: end that, as a timeout would or with an error.
     Unblock(Arc<Client>, Unblock),
     /// Send these bytes to every client that runs MONITOR.

@@ -4,6 +4,7 @@
 //! ask of a client (CLIENT LIST, KILL) goes through the registry in [`registry`].
 
 pub mod control;
+pub mod hub;
 pub mod mail;
 pub mod multi;
 pub mod pause;
@@ -95,6 +96,8 @@ pub struct Session {
     pub resume: Option<Box<dyn std::any::Any + Send>>,
     /// How long the slices of that command took so far.
     pub spent: Duration,
+    /// What it listens to, if anything.
+    pub subscriptions: Option<Box<hub::Subscriptions>>,
     /// Where in the reply buffer the reply of the command begins that set `after`.
     pub reply_from: usize,
     /// Whether CLIENT UNBLOCK may end what that command waits for.
@@ -118,6 +121,7 @@ impl Session {
             reply_mode: ReplyMode::On,
             after: After::Continue,
             resume: None,
+            subscriptions: None,
             spent: Duration::ZERO,
             reply_from: 0,
             unblockable: false,

@@ -6,6 +6,7 @@
 //!   moment to close the socket.
 //! - **C3** [`Registry::memory`] is the sum of `total_memory` of the clients in the registry.
 
+use super::hub::Hub;
 use super::mail::{Mail, Mailbox, RollCall, Then};
 use crate::sync::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
@@ -264,6 +265,8 @@ pub struct Registry {
     blocked: AtomicUsize,
     monitors: Box<[AtomicUsize]>,
     mailboxes: Box<[Mailbox]>,
+    /// Who listens to which channel.
+    pub hub: Hub,
     per_worker: Box<[AtomicUsize]>,
 }
 
@@ -281,6 +284,7 @@ impl Registry {
             blocked: AtomicUsize::new(0),
             monitors: counts(),
             mailboxes: (0..workers).map(|_| Mailbox::default()).collect(),
+            hub: Hub::default(),
             per_worker: counts(),
         }
     }

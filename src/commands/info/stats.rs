@@ -4,9 +4,15 @@ use super::field::{Field, float, int};
 use super::snapshot::{Snapshot, signed};
 use crate::db::Counters;
 use crate::metrics::Stat;
+use crate::session::hub::Kind;
 
 fn kbps(s: &Snapshot<'_>, stat: Stat) -> f64 {
     s.metrics().rate(stat) as f64 / 1024.0
+}
+
+/// How many topics somebody listens to.
+fn topics(s: &Snapshot<'_>, kind: Kind) -> i64 {
+    s.shared.clients.hub.len(kind) as i64
 }
 
 fn counter(s: &Snapshot<'_>, pick: fn(&Counters) -> u64) -> i64 {
@@ -86,9 +92,11 @@ pub static FIELDS: &[Field] = &[
         .counter("redis_keyspace_hits_total"),
     int("keyspace_misses", "Look-ups that did not.", |s| counter(s, Counters::misses))
         .counter("redis_keyspace_misses_total"),
-    absent("pubsub_channels", "Channels with subscribers.").gauge("redis_pubsub_channels"),
-    absent("pubsub_patterns", "Patterns with subscribers.").gauge("redis_pubsub_patterns"),
-    absent("pubsubshard_channels", "Shard channels with subscribers.")
+    int("pubsub_channels", "Channels with subscribers.", |s| topics(s, Kind::Channel))
+        .gauge("redis_pubsub_channels"),
+    int("pubsub_patterns", "Patterns with subscribers.", |s| topics(s, Kind::Pattern))
+        .gauge("redis_pubsub_patterns"),
+    int("pubsubshard_channels", "Shard channels with subscribers.", |s| topics(s, Kind::Shard))
         .gauge("redis_pubsubshard_channels"),
     absent("latest_fork_usec", "Always 0: the server does not fork.")
         .gauge("redis_latest_fork_usec"),

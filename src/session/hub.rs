@@ -1,0 +1,360 @@
+//! Channels: who listens to what, and the way of a message to them.
+//!
+//! A message is encoded once for each protocol, and one letter goes to each worker that has
+//! listeners; the worker hands the same bytes to all of its own.
+//!
+//! - **H1** A client is in a topic's list exactly while its [`Subscriptions`] name the topic. Only the
+//!   worker that owns the client changes either, so a list of a worker's clients holds still while
+//!   that worker delivers.
+//! - **H2** A topic is in its map while somebody listens: joining and leaving happen under the map's
+//!   lock of that name, so nobody joins a topic that is being dropped.
+//! - **H3** Letters about a topic are posted under its lock, and mailboxes keep their order: all
+//!   listeners hear the messages of one channel in the same order, and those of one publisher in
+//!   the order in which it sent them.
+
+use super::mail::Mail;
+use super::registry::{Client, Registry};
+use crate::resp::Reply;
+use crate::sync::{AtomicUsize, Ordering};
+use crate::types::glob::Pattern;
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What can be listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A channel, by its name.
+    Channel,
+    /// All channels whose name matches.
+    Pattern,
+    /// A channel of a cluster's slot.
+    Shard,
+}
+
+/// A channel or pattern that somebody listens to.
+#[derive(Debug)]
+pub struct Topic {
+    name: Bytes,
+    /// Set for patterns.
+    pattern: Option<Pattern>,
+    groups: Mutex<Vec<Group>>,
+}
+
+/// The listeners that one worker owns; never empty.
+#[derive(Debug)]
+struct Group {
+    worker: usize,
+    clients: Vec<Arc<Client>>,
+}
+
+impl Topic {
+    fn new(kind: Kind, name: &[u8]) -> Self {
+        let pattern = (kind == Kind::Pattern).then(|| Pattern::new(name));
+        Self { name: Bytes::copy_from_slice(name), pattern, groups: Mutex::default() }
+    }
+
+    /// The listeners of `worker`, for delivery.
+    pub fn listeners(&self, worker: usize) -> Vec<Arc<Client>> {
+        let groups = self.groups.lock();
+        let group = groups.iter().find(|group| group.worker == worker);
+        group.map_or_else(Vec::new, |group| group.clients.clone())
+    }
+
+    fn len(&self) -> usize {
+        self.groups.lock().iter().map(|group| group.clients.len()).sum()
+    }
+
+    fn join(&self, client: &Arc<Client>) {
+        let mut groups = self.groups.lock();
+        let worker = client.origin.worker;
+        match groups.iter_mut().find(|group| group.worker == worker) {
+            Some(group) => group.clients.push(Arc::clone(client)),
+            None => groups.push(Group { worker, clients: vec![Arc::clone(client)] }),
+        }
+    }
+
+    /// Whether nobody is left.
+    fn leave(&self, client: &Client) -> bool {
+        let mut groups = self.groups.lock();
+        for group in groups.iter_mut().filter(|group| group.worker == client.origin.worker) {
+            group.clients.retain(|other| other.id != client.id);
+        }
+        groups.retain(|group| !group.clients.is_empty());
+        groups.is_empty()
+    }
+
+    /// Posts to every worker that has listeners (H3). Returns how many listen.
+    fn post(self: &Arc<Self>, frames: impl FnOnce() -> Frames, registry: &Registry) -> usize {
+        let groups = self.groups.lock();
+        if groups.is_empty() {
+            return 0;
+        }
+        let frames = Arc::new(frames());
+        let mut count = 0;
+        for group in groups.iter() {
+            count += group.clients.len();
+            let mail = Mail::Message(Arc::clone(self), Arc::clone(&frames));
+            registry.mailbox(group.worker).put(mail);
+        }
+        count
+    }
+}
+
+/// A message as both protocols put it.
+#[derive(Debug)]
+pub struct Frames {
+    resp2: Bytes,
+    resp3: Bytes,
+}
+
+impl Frames {
+    fn new(words: &[&[u8]]) -> Self {
+        let encode = |resp3: bool| {
+            let length = words.iter().map(|word| word.len() + 16).sum::<usize>() + 16;
+            let mut reply = Reply::with_capacity(length);
+            reply.resp3 = resp3;
+            reply.push(words.len());
+            words.iter().for_each(|word| reply.bulk(word));
+            Bytes::from(std::mem::take(&mut reply.bytes))
+        };
+        Self { resp2: encode(false), resp3: encode(true) }
+    }
+
+    /// The bytes for a client of this protocol.
+    pub fn of(&self, resp3: bool) -> Bytes {
+        if resp3 { self.resp3.clone() } else { self.resp2.clone() }
+    }
+}
+
+/// What one client listens to.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    channels: BTreeMap<Bytes, Arc<Topic>>,
+    patterns: BTreeMap<Bytes, Arc<Topic>>,
+    shards: BTreeMap<Bytes, Arc<Topic>>,
+    names: usize,
+}
+
+/// What a subscription takes beside its name: entries in the client's map and the topic's list.
+const SUBSCRIPTION: usize = 96;
+
+impl Subscriptions {
+    const fn of(&self, kind: Kind) -> &BTreeMap<Bytes, Arc<Topic>> {
+        match kind {
+            Kind::Channel => &self.channels,
+            Kind::Pattern => &self.patterns,
+            Kind::Shard => &self.shards,
+        }
+    }
+
+    const fn of_mut(&mut self, kind: Kind) -> &mut BTreeMap<Bytes, Arc<Topic>> {
+        match kind {
+            Kind::Channel => &mut self.channels,
+            Kind::Pattern => &mut self.patterns,
+            Kind::Shard => &mut self.shards,
+        }
+    }
+
+    /// How many there are of `kind`.
+    pub fn len(&self, kind: Kind) -> usize {
+        self.of(kind).len()
+    }
+
+    /// Whether there are none at all.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.patterns.is_empty() && self.shards.is_empty()
+    }
+
+    /// Bytes that they take.
+    pub fn weight(&self) -> usize {
+        let count = self.channels.len() + self.patterns.len() + self.shards.len();
+        self.names + count * SUBSCRIPTION
+    }
+
+    /// The names of `kind`.
+    pub fn names(&self, kind: Kind) -> Vec<Bytes> {
+        self.of(kind).keys().cloned().collect()
+    }
+}
+
+type Topics = scc::HashMap<Bytes, Arc<Topic>>;
+
+/// All topics of the server.
+#[derive(Debug, Default)]
+pub struct Hub {
+    channels: Topics,
+    shards: Topics,
+    patterns: RwLock<BTreeMap<Bytes, Arc<Topic>>>,
+    /// Size of `patterns`, so that publishers need not ask for its lock when there are none.
+    pattern_count: AtomicUsize,
+}
+
+impl Hub {
+    const fn topics(&self, kind: Kind) -> &Topics {
+        match kind {
+            Kind::Shard => &self.shards,
+            _ => &self.channels,
+        }
+    }
+
+    /// Lets `client` listen to `name`. False if it did already.
+    pub fn subscribe(
+        &self,
+        kind: Kind,
+        name: &[u8],
+        client: &Arc<Client>,
+        to: &mut Subscriptions,
+    ) -> bool {
+        if to.of(kind).contains_key(name) {
+            return false;
+        }
+        let fresh = || Arc::new(Topic::new(kind, name));
+        let key = Bytes::copy_from_slice(name);
+        let topic = if kind == Kind::Pattern {
+            let mut patterns = self.patterns.write();
+            let topic = Arc::clone(patterns.entry(key.clone()).or_insert_with(fresh));
+            topic.join(client);
+            self.pattern_count.store(patterns.len(), Ordering::Release);
+            topic
+        } else {
+            let entry = self.topics(kind).entry_sync(key.clone()).or_insert_with(fresh);
+            entry.get().join(client); // H2: the entry is locked
+            Arc::clone(entry.get())
+        };
+        to.names += name.len();
+        to.of_mut(kind).insert(key, topic);
+        true
+    }
+
+    /// Ends that. False if it did not listen.
+    pub fn unsubscribe(
+        &self,
+        kind: Kind,
+        name: &[u8],
+        client: &Client,
+        to: &mut Subscriptions,
+    ) -> bool {
+        let Some(topic) = to.of_mut(kind).remove(name) else { return false };
+        to.names -= name.len();
+        if kind == Kind::Pattern {
+            let mut patterns = self.patterns.write();
+            if topic.leave(client) {
+                patterns.remove(name);
+            }
+            self.pattern_count.store(patterns.len(), Ordering::Release);
+        } else {
+            self.topics(kind).remove_if_sync(name, |topic| topic.leave(client));
+        }
+        true
+    }
+
+    /// Ends all of them: the client leaves.
+    pub fn unsubscribe_all(&self, client: &Client, mut from: Subscriptions) {
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+            for name in from.names(kind) {
+                self.unsubscribe(kind, &name, client, &mut from);
+            }
+        }
+    }
+
+    /// Sends `message` to whoever listens to `channel`, and to matching patterns unless the channel is
+    /// a cluster slot's. Returns how many hear it.
+    pub fn publish(
+        &self,
+        kind: Kind,
+        channel: &[u8],
+        message: &[u8],
+        registry: &Registry,
+    ) -> usize {
+        let word: &[u8] = if kind == Kind::Shard { b"smessage" } else { b"message" };
+        let topic = self.topics(kind).read_sync(channel, |_, topic| Arc::clone(topic));
+        let mut count = topic
+            .map_or(0, |topic| topic.post(|| Frames::new(&[word, channel, message]), registry));
+        if kind == Kind::Channel && self.pattern_count.load(Ordering::Acquire) > 0 {
+            for topic in self.patterns.read().values() {
+                if topic.pattern.as_ref().is_some_and(|pattern| pattern.matches(channel)) {
+                    let words: [&[u8]; 4] = [b"pmessage", &topic.name, channel, message];
+                    count += topic.post(|| Frames::new(&words), registry);
+                }
+            }
+        }
+        count
+    }
+
+    /// How many listen to channel `name`.
+    pub fn listeners(&self, kind: Kind, name: &[u8]) -> usize {
+        self.topics(kind).read_sync(name, |_, topic| topic.len()).unwrap_or(0)
+    }
+
+    /// The channels somebody listens to.
+    pub fn channels(&self, kind: Kind, wanted: impl Fn(&[u8]) -> bool) -> Vec<Bytes> {
+        let mut names = Vec::new();
+        self.topics(kind).iter_sync(|name, _| {
+            if wanted(name) {
+                names.push(name.clone());
+            }
+            true
+        });
+        names
+    }
+
+    /// How many topics there are of `kind`.
+    pub fn len(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Pattern => self.pattern_count.load(Ordering::Acquire),
+            _ => self.topics(kind).len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::registry::Origin;
+
+    fn listen(hub: &Hub, client: &Arc<Client>, wants: &[(Kind, &str)]) -> Subscriptions {
+        let mut to = Subscriptions::default();
+        for (kind, name) in wants {
+            assert!(hub.subscribe(*kind, name.as_bytes(), client, &mut to));
+            assert!(!hub.subscribe(*kind, name.as_bytes(), client, &mut to), "twice is once");
+        }
+        to
+    }
+
+    #[test]
+    fn one_letter_a_worker_and_every_listener_counted() {
+        let registry = Registry::new(2);
+        let hub = Hub::default();
+        let clients: Vec<_> =
+            (0..4).map(|i| registry.add(Origin { worker: i % 2, ..Origin::default() })).collect();
+        let wants = [(Kind::Channel, "news"), (Kind::Pattern, "n*")];
+        let kept: Vec<_> = clients.iter().map(|client| listen(&hub, client, &wants)).collect();
+        assert_eq!(hub.publish(Kind::Channel, b"news", b"x", &registry), 8);
+        assert_eq!(hub.publish(Kind::Channel, b"none", b"x", &registry), 4, "the pattern");
+        assert_eq!(hub.publish(Kind::Shard, b"news", b"x", &registry), 0);
+        for worker in 0..2 {
+            let mut letters = 0;
+            while let Some(mail) = registry.mailbox(worker).take() {
+                assert!(
+                    matches!(mail, Mail::Message(topic, _) if topic.listeners(worker).len() == 2)
+                );
+                letters += 1;
+            }
+            assert_eq!(letters, 3);
+        }
+        for (client, to) in clients.iter().zip(kept) {
+            hub.unsubscribe_all(client, to);
+        }
+        assert_eq!((hub.len(Kind::Channel), hub.len(Kind::Pattern)), (0, 0));
+        assert_eq!(hub.publish(Kind::Channel, b"news", b"x", &registry), 0);
+    }
+
+    #[test]
+    fn frames_of_both_protocols() {
+        let frames = Frames::new(&[b"message", b"c", b"\r\n"]);
+        assert_eq!(frames.of(false), &b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
+        assert_eq!(frames.of(true), &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
+    }
+}
