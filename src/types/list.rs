@@ -49,7 +49,7 @@ impl Limit {
         const KIB: usize = 1024;
         if value < 0 {
             let step = value.clamp(-5, -1).unsigned_abs() as u32;
-            Self { bytes: (2 * KIB << step) - COUNTS, count: usize::MAX }
+            Self { bytes: ((2 * KIB) << step) - COUNTS, count: usize::MAX }
         } else {
             let count = value.clamp(1, i64::from(i16::MAX)) as usize;
             Self { bytes: 8 * KIB - COUNTS, count }

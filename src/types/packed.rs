@@ -92,20 +92,18 @@ impl<'b> Packed<'b> {
     /// All elements, the last first.
     pub fn iter_back(&self) -> IterBack<'b> {
         let len = self.len();
-        let mut places = if len <= FEW && self.0.len() <= usize::from(u16::MAX) {
-            Places::Few([0; FEW])
-        } else {
-            Places::Many(Vec::with_capacity(len))
-        };
+        let few = len <= FEW && self.0.len() <= usize::from(u16::MAX);
+        let mut back = IterBack { bytes: self.0, few: [0; FEW], many: Vec::new(), left: len };
         let mut at = 0;
         for index in 0..len {
-            match &mut places {
-                Places::Few(all) => all[index] = at as u16,
-                Places::Many(all) => all.push(at),
+            if few {
+                back.few[index] = at as u16;
+            } else {
+                back.many.push(at);
             }
             at = self.after(at).unwrap_or(at);
         }
-        IterBack { bytes: self.0, places, left: len }
+        back
     }
 
     /// The place of an element; that of the end if `index` is the number of elements.
@@ -256,17 +254,13 @@ impl<'b> Iterator for Iter<'b> {
 /// Sequences up to this length are walked back without an allocation.
 const FEW: usize = 256;
 
-#[derive(Debug)]
-enum Places {
-    Few([u16; FEW]),
-    Many(Vec<usize>),
-}
-
 /// Elements in reverse order.
 #[derive(Debug)]
 pub struct IterBack<'b> {
     bytes: &'b [u8],
-    places: Places,
+    /// Places of all elements, in one of the two.
+    few: [u16; FEW],
+    many: Vec<usize>,
     left: usize,
 }
 
@@ -274,10 +268,8 @@ impl IterBack<'_> {
     /// The place of the element that comes next.
     pub fn place(&self) -> Option<Place> {
         let index = self.left.checked_sub(1)?;
-        Some(Place(match &self.places {
-            Places::Few(all) => usize::from(*all.get(index)?),
-            Places::Many(all) => *all.get(index)?,
-        }))
+        let few = || usize::from(self.few[index]);
+        Some(Place(self.many.get(index).copied().unwrap_or_else(few)))
     }
 }
 
