@@ -52,6 +52,24 @@ fn start(workers: &str) -> Server {
     server
 }
 
+/// Moves money between accounts, now and then together with what concerns other keys, or all.
+fn pay(client: &mut Client, mut seed: u64, until: Instant) {
+    while Instant::now() < until {
+        let (from, to) = (random(&mut seed) % ACCOUNTS, random(&mut seed) % ACCOUNTS);
+        let amount = random(&mut seed) % 10;
+        let mut commands = vec![
+            format!("DECRBY account:{from} {amount}"),
+            format!("INCRBY account:{to} {amount}"),
+        ];
+        match random(&mut seed) % 16 {
+            0 => commands.push("DBSIZE".to_owned()), // the whole keyspace is its own
+            1 => commands.insert(1, "SET aside 1".to_owned()),
+            _ => {}
+        }
+        assert!(exec(client, &commands).is_some());
+    }
+}
+
 /// Money moves between accounts while others count it, in every way there is to look at once.
 fn transfers(workers: &str) {
     let server = start(workers);
@@ -61,21 +79,7 @@ fn transfers(workers: &str) {
         for teller in 0..4_u64 {
             let mut client = server.client();
             scope.spawn(move || {
-                let mut seed = 0x9E37_79B9 + teller;
-                while Instant::now() < until {
-                    let (from, to) = (random(&mut seed) % ACCOUNTS, random(&mut seed) % ACCOUNTS);
-                    let amount = random(&mut seed) % 10;
-                    let mut commands = vec![
-                        format!("DECRBY account:{from} {amount}"),
-                        format!("INCRBY account:{to} {amount}"),
-                    ];
-                    match random(&mut seed) % 16 {
-                        0 => commands.push("DBSIZE".to_owned()), // the whole keyspace is its own
-                        1 => commands.insert(1, "SET aside 1".to_owned()),
-                        _ => {}
-                    }
-                    assert!(exec(&mut client, &commands).is_some());
-                }
+                pay(&mut client, 0x9E37_79B9 + teller, until);
             });
         }
         for reader in 0..4 {
