@@ -10,6 +10,7 @@ use eonkv::commands::table;
 use libfuzzer_sys::fuzz_target;
 use server::Server;
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 /// Commands that stop, sleep, write files, or end the conversation by design, and those that answer
 /// once for each name.
@@ -98,7 +99,9 @@ struct Call<'a> {
 }
 
 thread_local! {
-    static SERVER: RefCell<Server> = RefCell::new(Server::new());
+    // Never dropped: the maps in it want thread-locals that may be gone when this one goes.
+    static SERVER: RefCell<ManuallyDrop<Server>> =
+        RefCell::new(ManuallyDrop::new(Server::new()));
 }
 
 /// What follows one whole reply.
