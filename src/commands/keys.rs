@@ -4,7 +4,7 @@ use super::args::{Unit, integer, integer_in};
 use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
-use crate::db::{Entry, Expiry, Key, Kind, New};
+use crate::db::{Access, Entry, Expiry, Key, Kind, New, Seen};
 use crate::resp::Args;
 use crate::session::After;
 use crate::sync::stripe::Stripes;
@@ -709,20 +709,29 @@ const EMBEDDED: usize = 44;
 
 fn object_encoding(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let Some(entry) = object_entry(cx, args) else { return Ok(()) };
-    let name = encoding(entry);
+    let key = cx.key(args, 2);
+    let name = encoding(&mut cx.db, key, entry);
     cx.reply.bulk(name.as_bytes());
     Ok(())
 }
 
-/// Name of a value's representation, by Redis' thresholds.
-pub fn encoding(entry: &Entry) -> &'static str {
+/// Name of the representation of the value that `entry`, found under `key`, holds, by Redis'
+/// thresholds.
+pub fn encoding<'a>(db: &mut Access<'a>, key: Key<'_>, entry: &'a Entry) -> &'static str {
     match (entry.type_of(), entry.kind()) {
-        (Type::String, Kind::Int(_)) => "int",
-        (Type::String, Kind::Padded(_)) => "embstr",
-        (Type::String, Kind::Inline(bytes)) if bytes.len() <= EMBEDDED && !entry.is_edited() => {
-            "embstr"
-        }
-        (Type::String, _) => "raw",
+        (_, Kind::Int(_)) => "int",
+        (_, Kind::Padded(_)) => "embstr",
+        (_, Kind::Inline(bytes)) if bytes.len() <= EMBEDDED && !entry.is_edited() => "embstr",
+        (_, Kind::Inline(_)) | (Type::String, _) => "raw",
+        (_, Kind::Compact(compact)) => compact.kind.compact_encoding(compact.form),
+        // If another value has taken its place meanwhile, that is what was asked about.
+        (kind, Kind::Object) => match db.collection_of(db.db, key, entry, kind, |seen| match seen {
+            Seen::Compact(compact) => compact.kind.compact_encoding(compact.form),
+            Seen::Object(object) => object.encoding(),
+        }) {
+            Ok(Some(name)) => name,
+            _ => "raw",
+        },
     }
 }
 

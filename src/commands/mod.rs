@@ -14,6 +14,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod elements;
 pub mod error;
 pub mod help;
 pub mod hyperloglog;

@@ -331,7 +331,7 @@ impl<'a> Access<'a> {
             Kind::Int(value) => Ok(Some(Str::Int(value))),
             Kind::Padded(padded) => Ok(Some(Str::Padded(padded))),
             Kind::Object if entry.type_of() == Type::String => Ok(self.long_string(db, key)),
-            Kind::Object => Err(WrongType),
+            Kind::Compact(_) | Kind::Object => Err(WrongType),
         }
     }
 

@@ -12,7 +12,7 @@
 //! 16 + 16 bytes make a block of 40, which the allocator rounds to 48; with an expiry it is 48.
 //!
 //! # Invariants
-//! - **N1** Flags, lengths, type and key never change; a short string's bytes neither: a new value
+//! - **N1** Flags, lengths, type and key never change; a short string's or compact value's bytes neither: a new value
 //!   is a new block. Readers need no lock and see no half-written value.
 //! - **N2** Integer, expiry and object pointer are atomics changed only under the key's stripe.
 //! - **N3** The object belongs to the entry whose pointer is not null; it is touched only by whoever
@@ -21,6 +21,7 @@
 
 #![allow(unsafe_code)]
 
+use super::grave;
 use crate::index::Record;
 use crate::mem;
 use crate::sync::{AtomicI64, AtomicPtr, AtomicU32, Ordering};
@@ -37,8 +38,14 @@ const EDITED: u8 = 1 << 4;
 /// The value is `vlen` decimal digits with leading zeroes, kept as one number: padded identifiers
 /// and counters are common, and eight bytes hold nineteen digits.
 const DIGITS: u8 = 1 << 5;
+/// A small collection: the value is its compact form, immutable like a short string.
+const COMPACT: u8 = 1 << 6;
 /// Flags of values that are eight bytes between the lengths and the expiry.
 const NUMBER: u8 = INT | OBJECT | DIGITS;
+/// Flags of values that are not the bytes of a short string.
+const SPECIAL: u8 = NUMBER | COMPACT;
+/// The byte `type`: the type in these bits, the form of a compact value above them.
+const TYPE_BITS: u32 = 4;
 
 /// Strings from this length on live in an [`Object`].
 pub const INLINE_LIMIT: usize = 16 * 1024;
@@ -54,8 +61,21 @@ pub enum Body<'v> {
     Edited(&'v [u8]),
     /// Digits with leading zeroes: [`Padded::parse`] says which strings are.
     Padded(Padded),
+    /// A small collection.
+    Compact(Compact<'v>),
     /// Anything else.
     Object(Box<Object>),
+}
+
+/// A small collection: its bytes mean what its type's module says they mean in that form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compact<'v> {
+    /// The type, which is not String.
+    pub kind: Type,
+    /// Which compact form of the type, below 16.
+    pub form: u8,
+    /// The whole value.
+    pub bytes: &'v [u8],
 }
 
 /// A number with leading zeroes, as text 9 to 19 digits wide.
@@ -105,6 +125,8 @@ pub enum Kind<'a> {
     Inline(&'a [u8]),
     /// A short string of digits.
     Padded(Padded),
+    /// A small collection.
+    Compact(Compact<'a>),
     /// An object, which only the holder of the stripe may touch.
     Object,
 }
@@ -184,7 +206,7 @@ impl Entry {
     /// Builds an entry. `expiry` is Unix time in milliseconds. Keys have at most 512 MiB.
     #[inline]
     pub fn build(key: &[u8], body: Body<'_>, expiry: Option<i64>, access: u32) -> Owned {
-        let mut width = 0;
+        let (mut width, mut forms) = (0, 0);
         let (mut flags, value, number, kind): (u8, &[u8], i64, Type) = match body {
             Body::Int(number) => (INT, &[], number, Type::String),
             Body::Inline(value) => (0, value, 0, Type::String),
@@ -192,6 +214,11 @@ impl Entry {
             Body::Padded(padded) => {
                 width = u16::from(padded.width);
                 (DIGITS, &[], padded.value as i64, Type::String)
+            }
+            Body::Compact(Compact { kind, form, bytes }) => {
+                debug_assert!(kind != Type::String && form < 16);
+                forms = form << TYPE_BITS;
+                (COMPACT, bytes, 0, kind)
             }
             Body::Object(object) => {
                 let kind = object.type_of();
@@ -210,7 +237,7 @@ impl Entry {
             head: AtomicU32::new(access << 8 | u32::from(flags)),
             vlen: value.len() as u16 | width,
             klen: key.len() as u8,
-            kind: kind as u8,
+            kind: kind as u8 | forms,
         };
         // SAFETY: the layout is not empty (it has the head), and every write below lies inside the
         // block by `Shape`: head, lengths, number, expiry, key, value in this order, unoverlapping.
@@ -271,10 +298,14 @@ impl Entry {
     #[inline(always)]
     pub fn kind(&self) -> Kind<'_> {
         let shape = self.shape();
-        if shape.flags & NUMBER == 0 {
-            let start = shape.key_at() + shape.klen;
+        let start = shape.key_at() + shape.klen;
+        if shape.flags & SPECIAL == 0 {
             // SAFETY: N1, as for the key.
             Kind::Inline(unsafe { std::slice::from_raw_parts(self.at(start), shape.vlen) })
+        } else if shape.flags & COMPACT != 0 {
+            // SAFETY: N1, as for the key.
+            let bytes = unsafe { std::slice::from_raw_parts(self.at(start), shape.vlen) };
+            Kind::Compact(Compact { kind: self.type_of(), form: self.kind >> TYPE_BITS, bytes })
         } else if shape.flags & INT != 0 {
             // SAFETY: an INT block has the cell there.
             Kind::Int(unsafe { self.number(shape) }.load(Ordering::Acquire))
@@ -315,7 +346,7 @@ impl Entry {
     /// The type of the value.
     #[inline]
     pub fn type_of(&self) -> Type {
-        Type::from_byte(self.kind)
+        Type::from_byte(self.kind & ((1 << TYPE_BITS) - 1))
     }
 
     /// When the entry expires, Unix time in milliseconds.
@@ -424,7 +455,9 @@ unsafe impl Record for Entry {
             let shape = (*entry).shape();
             (shape.layout(), (*entry).take_object())
         };
-        drop(object);
+        if let Some(object) = object {
+            grave::bury(object);
+        }
         // SAFETY: allocated with this layout.
         unsafe { dealloc(block, layout) }
     }

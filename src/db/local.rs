@@ -1,5 +1,6 @@
 //! What one thread keeps of the keyspace for itself: its seat, its garbage, its counts.
 
+use super::grave;
 use crate::mem;
 use crate::sync::limbo::{self, Limbo};
 use crate::sync::{AtomicI64, AtomicU64, CachePadded, Ordering, Pin};
@@ -135,7 +136,7 @@ impl Counters {
 /// reader that may have it has moved on. Counting it would make eviction remove one key after the
 /// other for nothing, and would tell users of memory that no data holds.
 pub fn used_memory() -> usize {
-    mem::used().saturating_sub(limbo::outstanding())
+    mem::used().saturating_sub(limbo::outstanding() + grave::bytes())
 }
 
 /// A thread's own part. One per worker, and one for each background thread that changes keys.

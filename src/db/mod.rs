@@ -1,7 +1,7 @@
 //! The keyspace: databases of typed values on top of the index, with expiry and eviction.
 //!
 //! Handlers see [`Access`], one batch's way in: [`Access::find`] and [`Access::string`] read without
-//! a lock, [`Access::write`] takes a key's stripe, [`Access::hold`] several at once,
+//! a lock, [`Access::collection`] reads other types, [`Access::write`] takes a key's stripe, [`Access::hold`] several at once,
 //! [`Access::read_many`] reads several at one moment. All other threads' writes, expiry and eviction
 //! use the same doors.
 //!
@@ -15,9 +15,11 @@
 
 mod access;
 pub mod clockwork;
+mod collection;
 pub mod entry;
 mod evict;
 mod expire;
+pub mod grave;
 mod keyspace;
 pub mod lifetimes;
 mod local;
@@ -27,13 +29,14 @@ mod write;
 
 pub use access::{Access, Key, Str, WrongType};
 pub use clockwork::Policy;
-pub use entry::{Entry, INLINE_LIMIT, Kind};
+pub use collection::Seen;
+pub use entry::{Compact, Entry, INLINE_LIMIT, Kind};
 pub use evict::{Candidates, Evict, Order};
 pub use expire::Sweeper;
 pub use keyspace::{Cause, Commit, Keyspace, Observer};
 pub use local::{Counters, Local, used_memory};
 pub use watch::{Watcher, Watching};
-pub use write::{Expiry, New, Write};
+pub use write::{Expiry, Holds, New, Taken, Write};
 
 #[cfg(test)]
 mod tests {

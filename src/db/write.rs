@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use super::access::{Access, Key, Str, WrongType};
-use super::entry::{Body, Entry, INLINE_LIMIT, Kind, Owned, Padded};
+use super::entry::{Body, Compact, Entry, INLINE_LIMIT, Kind, Owned, Padded};
 use super::expire;
 use super::keyspace::Cause;
 use super::watch::Watching;
@@ -31,6 +31,10 @@ pub enum New<'v> {
     Int(i64),
     /// A block received or built whole.
     Shared(Bytes),
+    /// A small collection.
+    Compact(Compact<'v>),
+    /// A large one.
+    Object(Box<Object>),
     /// A value taken from another key.
     Taken(Taken),
     /// A value of this key and without expiry, made by [`New::ahead`].
@@ -65,6 +69,8 @@ impl New<'_> {
                 let object = Box::new(Object::String(bytes));
                 Entry::build(key, Body::Object(object), expiry, access)
             }
+            New::Compact(compact) => Entry::build(key, Body::Compact(compact), expiry, access),
+            New::Object(object) => Entry::build(key, Body::Object(object), expiry, access),
             New::Taken(taken) => taken.build(key, expiry),
             New::Built(Built(entry)) => {
                 // An entry says itself whose it is, so these must hold in every build.
@@ -102,7 +108,19 @@ enum Value {
     Plain(Vec<u8>),
     Padded(Padded),
     Edited(Vec<u8>),
+    Compact { kind: Type, form: u8, bytes: Vec<u8> },
     Object(Box<Object>),
+}
+
+/// Where the value of a collection's key is to be found.
+#[derive(Debug, Clone, Copy)]
+pub enum Holds<'a> {
+    /// The key does not exist.
+    Nothing,
+    /// In these bytes.
+    Compact(Compact<'a>),
+    /// Behind [`Write::object`].
+    Object,
 }
 
 /// A key whose stripe is held until this is dropped. An expired key has been removed on the way in.
@@ -201,11 +219,29 @@ impl<'a> Write<'_, 'a> {
             Kind::Inline(bytes) => Ok(Some(Str::Slice(bytes))),
             Kind::Int(value) => Ok(Some(Str::Int(value))),
             Kind::Padded(padded) => Ok(Some(Str::Padded(padded))),
+            Kind::Compact(_) => Err(WrongType),
             Kind::Object => match self.object_of(entry) {
                 Some(Object::String(bytes)) => Ok(Some(Str::Shared(bytes.clone()))),
-                None => Err(WrongType),
+                _ => Err(WrongType),
             },
         }
+    }
+
+    /// What there is of a collection of type `kind`. The bytes of a compact one stay valid for the
+    /// whole batch, also when the key gets another value.
+    #[inline]
+    pub fn holds(&self, kind: Type) -> Result<Holds<'a>, WrongType> {
+        let Some(entry) = self.entry() else { return Ok(Holds::Nothing) };
+        match entry.kind() {
+            Kind::Compact(compact) if compact.kind == kind => Ok(Holds::Compact(compact)),
+            Kind::Object if entry.type_of() == kind => Ok(Holds::Object),
+            _ => Err(WrongType),
+        }
+    }
+
+    /// The object, for reading.
+    pub fn peek_object(&self) -> Option<&Object> {
+        self.object_of(self.entry()?)
     }
 
     /// Ok if the key is absent or holds a string.
@@ -331,9 +367,11 @@ impl<'a> Write<'_, 'a> {
         true
     }
 
-    /// Marks the value as changed through [`Write::object`].
-    pub fn changed(&mut self) {
+    /// To be called before a change through [`Write::object`], which counts as a use of the key.
+    #[inline]
+    pub fn changing(&mut self) {
         self.access.about_to_change();
+        self.touch();
         self.dirty = true;
     }
 
@@ -376,9 +414,7 @@ impl<'a> Write<'_, 'a> {
     pub fn copy(&self) -> Option<Taken> {
         let entry = self.entry()?;
         let value = match entry.kind() {
-            Kind::Object => match self.object_of(entry)? {
-                Object::String(bytes) => Value::Object(Box::new(Object::String(bytes.clone()))),
-            },
+            Kind::Object => Value::Object(Box::new(self.object_of(entry)?.duplicate())),
             other => Value::of(other, entry.is_edited())?,
         };
         Some(Taken { value, expiry: entry.expiry(), access: entry.access() })
@@ -494,6 +530,9 @@ impl Value {
             Kind::Padded(padded) => Some(Self::Padded(padded)),
             Kind::Inline(bytes) if edited => Some(Self::Edited(bytes.to_vec())),
             Kind::Inline(bytes) => Some(Self::Plain(bytes.to_vec())),
+            Kind::Compact(Compact { kind, form, bytes }) => {
+                Some(Self::Compact { kind, form, bytes: bytes.to_vec() })
+            }
             Kind::Object => None,
         }
     }
@@ -507,6 +546,9 @@ impl Taken {
             Value::Plain(bytes) => Body::Inline(bytes),
             Value::Padded(padded) => Body::Padded(*padded),
             Value::Edited(bytes) => Body::Edited(bytes),
+            Value::Compact { kind, form, bytes } => {
+                Body::Compact(Compact { kind: *kind, form: *form, bytes })
+            }
             Value::Object(_) => {
                 let Value::Object(object) = self.value else { unreachable!("matched above") };
                 return Entry::build(key, Body::Object(object), expiry, self.access);

@@ -66,6 +66,7 @@ fn turn(shared: &Shared, local: &mut Local, walks: &mut Walks) {
     let (used, now) = (crate::db::used_memory(), keyspace.clock.now());
     shared.process.observe(used, now);
     keyspace.free_flushed(); // even when paused: clients wait for it
+    crate::db::grave::dig();
     if shared.switches.is_cron_paused() {
         return;
     }

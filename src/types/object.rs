@@ -1,5 +1,10 @@
 //! Values too big or too busy to be rewritten whole: each lives in a block of its own.
+//!
+//! Here is what the keyspace must know of every type: its number and name, what its representations
+//! are called, how much memory an object holds, how it is copied and whether freeing it takes long.
 
+use super::list::List;
+use super::zset::SortedSet;
 use bytes::Bytes;
 
 /// The types that a key can hold, as TYPE and COMMAND name them.
@@ -8,6 +13,16 @@ use bytes::Bytes;
 pub enum Type {
     /// Bytes, integers, bitmaps, HyperLogLogs.
     String = 0,
+    /// Texts in a row.
+    List = 1,
+    /// Different texts.
+    Set = 2,
+    /// Different texts, each with a score, in the order of the scores.
+    ZSet = 3,
+    /// Fields with values.
+    Hash = 4,
+    /// Entries in the order of their times.
+    Stream = 6,
 }
 
 impl Type {
@@ -15,20 +30,50 @@ impl Type {
     pub const fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::ZSet => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
         }
     }
 
     /// From the byte that an entry keeps.
-    pub const fn from_byte(_byte: u8) -> Self {
-        Self::String
+    #[inline]
+    pub const fn from_byte(byte: u8) -> Self {
+        match byte {
+            1 => Self::List,
+            2 => Self::Set,
+            3 => Self::ZSet,
+            4 => Self::Hash,
+            6 => Self::Stream,
+            _ => Self::String,
+        }
+    }
+
+    /// What OBJECT ENCODING calls a compact value.
+    pub const fn compact_encoding(self, form: u8) -> &'static str {
+        match self {
+            Self::Set if form == INTSET => "intset",
+            _ => "listpack",
+        }
     }
 }
+
+/// Form of compact values: a packed sequence ([`super::packed`]).
+pub const PACKED: u8 = 0;
+/// Form of compact sets: integers only ([`super::intset`]).
+pub const INTSET: u8 = 1;
 
 /// A value in a block of its own, read and changed under its key's stripe.
 #[derive(Debug)]
 pub enum Object {
     /// A long string. Replies may hold references to it; a change copies it if one does.
     String(Bytes),
+    /// A long list.
+    List(List),
+    /// A large sorted set.
+    ZSet(SortedSet),
 }
 
 impl Object {
@@ -36,13 +81,44 @@ impl Object {
     pub const fn type_of(&self) -> Type {
         match self {
             Self::String(_) => Type::String,
+            Self::List(_) => Type::List,
+            Self::ZSet(_) => Type::ZSet,
         }
     }
 
-    /// Bytes that it holds beyond its own block.
+    /// Bytes that it holds beyond its own block. Takes constant time.
     pub fn weight(&self) -> usize {
         match self {
             Self::String(bytes) => crate::mem::class(bytes.len().max(1)),
+            Self::List(list) => list.weight(),
+            Self::ZSet(set) => set.weight(),
+        }
+    }
+
+    /// What OBJECT ENCODING calls it.
+    pub const fn encoding(&self) -> &'static str {
+        match self {
+            Self::String(_) => "raw",
+            Self::List(_) => "quicklist",
+            Self::ZSet(_) => "skiplist",
+        }
+    }
+
+    /// Number of blocks that freeing it gives back, roughly: whether that is done in between.
+    pub fn pieces(&self) -> usize {
+        match self {
+            Self::String(_) => 1,
+            Self::List(list) => list.len() / 64,
+            Self::ZSet(set) => set.len() / 8,
+        }
+    }
+
+    /// A copy that changes on its own.
+    pub fn duplicate(&self) -> Self {
+        match self {
+            Self::String(bytes) => Self::String(bytes.clone()),
+            Self::List(list) => Self::List(list.clone()),
+            Self::ZSet(set) => Self::ZSet(set.duplicate()),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::super::args::integer;
 use super::super::{Args, Cx, Error, keys};
-use crate::db::{Expiry, Key, New};
+use crate::db::{Entry, Expiry, Key, Kind, New};
+use crate::types::object::Object;
 use std::fmt::Write as _;
 
 pub fn object(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -11,10 +12,10 @@ pub fn object(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (policy, now) = (cx.db.policy, cx.db.now);
     let idle = if policy.lfu { 0 } else { policy.idle_ms(entry.access(), now) / 1000 };
     let length = length(cx, key);
+    let encoding = keys::encoding(&mut cx.db, key, entry);
     let text = format!(
-        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
+        "Value at:{:p} refcount:1 encoding:{encoding} serializedlength:{} lru:{} lru_seconds_idle:{idle}",
         std::ptr::from_ref(entry),
-        keys::encoding(entry),
         length + 1,
         entry.access(),
     );
@@ -22,10 +23,14 @@ pub fn object(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Bytes of a string value.
+/// Bytes of a value: of a string its text's, of others what they take in memory.
 fn length(cx: &mut Cx<'_>, key: Key<'_>) -> usize {
     let write = cx.db.write(key);
-    write.text().ok().flatten().map_or(0, |text| text.len())
+    match (write.text(), write.entry().map(Entry::kind)) {
+        (Ok(text), _) => text.map_or(0, |text| text.len()),
+        (Err(_), Some(Kind::Compact(compact))) => compact.bytes.len(),
+        (Err(_), _) => write.peek_object().map_or(0, Object::weight),
+    }
 }
 
 pub fn lengths(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 use super::field::{Field, float, int, percent, text};
 use super::human::bytes as human;
 use super::snapshot::{Snapshot, ratio, signed};
+use crate::db::grave;
 use crate::mem;
 use crate::metrics::process;
 
@@ -142,9 +143,11 @@ pub static FIELDS: &[Field] = &[
     int("active_defrag_running", "Always 0: there is no active defragmentation.", |_| 0)
         .gauge("redis_active_defrag_running"),
     int("lazyfree_pending_objects", "Keys waiting to be freed.", |s| {
-        s.keyspace.lazy_free().0 as i64
+        (s.keyspace.lazy_free().0 + grave::objects().0) as i64
     })
     .gauge("redis_lazyfree_pending_objects"),
-    int("lazyfreed_objects", "Keys freed in the background.", |s| s.keyspace.lazy_free().1 as i64)
-        .gauge("redis_lazyfreed_objects"),
+    int("lazyfreed_objects", "Keys freed in the background.", |s| {
+        (s.keyspace.lazy_free().1 + grave::objects().1) as i64
+    })
+    .gauge("redis_lazyfreed_objects"),
 ];

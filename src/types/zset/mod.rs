@@ -239,6 +239,13 @@ impl SortedSet {
         self.index.scan(cursor, |place| each(self.members.member(place), self.members.score(place)))
     }
 
+    /// A copy that changes on its own.
+    pub fn duplicate(&self) -> Self {
+        let mut copy = Self::new();
+        self.range(0, self.len()).for_each(|(member, score)| _ = copy.insert(member, score));
+        copy
+    }
+
     /// Gives up the set for its memory to be freed in steps.
     pub fn into_remains(self) -> Remains {
         Remains(self)

@@ -1,0 +1,63 @@
+//! Reading a value that is not a string.
+//!
+//! A compact value is read like a short string, without a lock: its bytes never change (N1 of
+//! [`super::entry`]), so a reply made of them is of one instant. An object is read under its key's
+//! stripe. Whoever reads several keys at one instant wraps this in [`Access::read_many`] as for
+//! strings; under held stripes both forms are simply there.
+
+use super::access::{Access, Key, WrongType};
+use super::entry::{Compact, Entry, Kind};
+use crate::types::object::{Object, Type};
+
+/// A collection as a reader gets it.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'v> {
+    /// A small one.
+    Compact(Compact<'v>),
+    /// A large one, whose stripe is held meanwhile: work on it must be short.
+    Object(&'v Object),
+}
+
+impl<'a> Access<'a> {
+    /// Reads a collection for a reading command: counts hit or miss, records the access. None if the
+    /// key does not exist. `f` runs once at most.
+    #[inline]
+    pub fn collection<T>(
+        &mut self,
+        key: Key<'_>,
+        kind: Type,
+        f: impl FnOnce(Seen<'_>) -> T,
+    ) -> Result<Option<T>, WrongType> {
+        match self.find(key) {
+            Some(entry) => self.collection_of(self.db, key, entry, kind, f),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the collection that `entry`, found under `key`, holds.
+    #[inline]
+    pub fn collection_of<T>(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        entry: &'a Entry,
+        kind: Type,
+        f: impl FnOnce(Seen<'_>) -> T,
+    ) -> Result<Option<T>, WrongType> {
+        match entry.kind() {
+            Kind::Compact(compact) if compact.kind == kind => Ok(Some(f(Seen::Compact(compact)))),
+            Kind::Object if entry.type_of() == kind => {
+                // Look again under the stripe: it may be another one by now.
+                let write = self.write_in(db, key);
+                match write.holds(kind)? {
+                    super::Holds::Nothing => Ok(None),
+                    super::Holds::Compact(compact) => Ok(Some(f(Seen::Compact(compact)))),
+                    super::Holds::Object => {
+                        Ok(write.peek_object().map(|object| f(Seen::Object(object))))
+                    }
+                }
+            }
+            _ => Err(WrongType),
+        }
+    }
+}
