@@ -9,6 +9,12 @@ pub fn integer(text: &[u8]) -> Result<i64, Error> {
     number::parse_i64(text).ok_or(Error::NotAnInteger)
 }
 
+/// A finite or infinite number, as text the whole of the argument.
+pub fn float(text: &[u8]) -> Option<f64> {
+    let value = std::str::from_utf8(text).ok()?.parse::<f64>().ok()?;
+    (!value.is_nan()).then_some(value)
+}
+
 /// An argument as an integer that must lie in a range; `text` is the whole error reply.
 pub fn integer_in(
     arg: &[u8],

@@ -725,7 +725,8 @@ pub fn encoding<'a>(db: &mut Access<'a>, key: Key<'_>, entry: &'a Entry) -> &'st
         (_, Kind::Inline(_)) | (Type::String, _) => "raw",
         (_, Kind::Compact(compact)) => compact.kind.compact_encoding(compact.form),
         // If another value has taken its place meanwhile, that is what was asked about.
-        (kind, Kind::Object) => match db.collection_of(db.db, key, entry, kind, |seen| match seen {
+        (kind, Kind::Object) => match db.collection_of((db.db, key), entry, kind, |seen| match seen
+        {
             Seen::Compact(compact) => compact.kind.compact_encoding(compact.form),
             Seen::Object(object) => object.encoding(),
         }) {

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod args;
 pub mod bitmap;
+pub mod blocking;
 pub mod categories;
 pub mod client;
 pub mod command;

@@ -10,7 +10,10 @@
 //! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow. A
 //! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
-use super::{Args, Cx, Error, Flags, Local, Row, Shared, call, config, room, table, transaction};
+use super::{
+    Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, keys_of, room, table,
+    transaction,
+};
 use crate::db::{Access, Key};
 use crate::mem;
 use crate::metrics::{SlowLog, Stat, Worker, slowlog::SlowEntry};
@@ -42,21 +45,28 @@ pub struct Turn<'a> {
     pub session: &'a mut Session,
 }
 
+impl<'a> Turn<'a> {
+    /// The same for a handler; its row is to be set.
+    pub fn cx(self) -> Cx<'a> {
+        let Self { shared, local, db, reply, session } = self;
+        Cx { db, reply, session, shared, local, row: &table().rows[0], hash: 0 }
+    }
+}
+
 /// Runs the requests of `batch` from number `from` on, in order. Returns how many are done: fewer
 /// than there are when `session.after` says so.
 pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> usize {
     let end = batch.reqs.len().min(from + MAX_REQUESTS);
-    let Turn { shared, local, db, reply, session } = turn;
+    let db = &turn.db;
     let mut plans = [Plan::default(); MAX_REQUESTS];
     for (plan, i) in plans.iter_mut().zip(from..end) {
-        *plan = Plan::of(batch.args(i, input), &db);
+        *plan = Plan::of(batch.args(i, input), db);
     }
     if end - from >= PREFETCH_FROM {
         plans.iter().filter(|plan| plan.keyed).for_each(|plan| db.prefetch_entry(plan.hash));
     }
-    let short = is_short(local, end - from);
-    let row = &table().rows[0];
-    let mut cx = Cx { db, reply, session, shared, local, row, hash: 0 };
+    let short = is_short(turn.local, end - from);
+    let mut cx = turn.cx();
     let stats = cx.shared.metrics.worker(cx.local.worker);
     let mut group = Group::start(stats, cx.local.config.latency_tracking);
     let mut done = from;
@@ -64,12 +74,19 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
         let args = batch.args(i, input);
         let begin = if i == 0 { 0 } else { batch.reqs[i - 1].end_offset };
         let small = batch.reqs[i].end_offset.saturating_sub(begin) < LARGE_REQUEST;
-        let gates = cx.session.gates & !Gates::PASSIVE | cx.shared.conditions.bits() | short;
+        let mut conditions = cx.shared.conditions.bits();
+        if conditions == Conditions::AWAITED && is_unawaited(&cx.db, plan) {
+            conditions = 0;
+        }
+        let gates = cx.session.gates & !Gates::PASSIVE | conditions | short;
         match plan.row {
             Some(row) if gates == 0 && small && is_quick(row, args) => {
                 (cx.row, cx.hash) = (row, plan.hash);
                 call(&mut cx, args);
                 group.add(row);
+                if cx.db.has_ready() {
+                    blocking::serve_all(&mut cx);
+                }
             }
             row => {
                 if let Some(last) = i.checked_sub(1) {
@@ -87,6 +104,9 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
     }
     if let Some(last) = done.checked_sub(1) {
         group.finish(batch.args(last, input), &cx);
+    }
+    if cx.db.has_ready() {
+        blocking::serve_all(&mut cx); // what was evicted for a command that was refused
     }
     publish(&cx);
     done
@@ -120,6 +140,16 @@ fn is_short(local: &Local, requests: usize) -> u32 {
     let limit = local.config.maxmemory;
     let ahead = LARGE_REQUEST as usize * requests;
     u32::from(limit > 0 && (mem::used() + ahead) as u64 > limit)
+}
+
+/// Whether a command changes no key that a client waits for, as far as can be told at a glance.
+#[cold]
+fn is_unawaited(db: &Access<'_>, plan: &Plan) -> bool {
+    plan.row.is_some_and(|row| {
+        let (first, last, _) = keys_of::classic(row.command.keys);
+        let one = plan.keyed && first == last && row.command.keys.len() == 1;
+        !row.command.flags.has(Flags::WRITE) || one && !db.may_interest(plan.hash)
+    })
 }
 
 /// Whether a command may run with nothing but an arity check, timed with its neighbours.
@@ -157,7 +187,7 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
                 monitor(cx, args); // later slices of a command were shown with the first
             }
             group.restart();
-            call(cx, args);
+            blocking::call(cx, args);
             let again = matches!(cx.session.after, After::Retry | After::Await(_));
             if again {
                 cx.session.spent += group.since.elapsed();

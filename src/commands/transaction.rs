@@ -14,7 +14,7 @@
 //! the look and the last command.
 
 use super::table::{Begin, Find, Group, table};
-use super::{Args, Command, Cx, Error, Flags, KeySpec, Row, keys_of, run};
+use super::{Args, Command, Cx, Error, Flags, KeySpec, Row, blocking, keys_of, run};
 use crate::db::{Key, Watcher, Watching};
 use crate::session::multi::{Multi, both};
 use crate::session::pause::Conditions;
@@ -187,9 +187,10 @@ fn in_one_step(cx: &mut Cx<'_>, multi: &Multi) {
             cx.reply.null_array();
         }
     };
-    cx.db.seize(keys.as_deref());
+    blocking::seize(cx, keys.as_deref());
     let held = Held(cx);
     work(held.0);
+    blocking::serve_held(held.0);
     drop(held);
     drop(keys);
     cx.session.watching = watching; // its stripes are free again, to be unwatched under
@@ -237,7 +238,7 @@ fn keys(multi: &Multi) -> Option<Vec<Key<'_>>> {
 }
 
 /// Whether a command may touch keys that are not among its arguments.
-fn is_open(command: &Command) -> bool {
+pub(super) fn is_open(command: &Command) -> bool {
     let open = |spec: &KeySpec| {
         spec.begin == Begin::Unknown
             || spec.find == Find::Unknown

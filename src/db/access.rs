@@ -276,6 +276,7 @@ impl<'a> Access<'a> {
     /// Empties databases in one step; [`Keyspace::free_flushed`] frees their memory.
     pub fn flush(&mut self, databases: std::ops::Range<usize>) {
         self.exclusive(|access, alone| {
+            access.note_all(&databases.clone().collect::<Vec<_>>());
             for db in databases {
                 access.keyspace.touch_flushed(db, access.now, access.pin);
                 let keys = access.keyspace.flush(db, access.pin, alone);
@@ -290,6 +291,7 @@ impl<'a> Access<'a> {
     pub fn swap(&mut self, a: usize, b: usize) {
         self.exclusive(|access, alone| {
             access.keyspace.touch_swapped(a, b, access.now, access.pin);
+            access.note_all(&[a, b]);
             access.keyspace.swap(a, b, alone);
             access.local.counters.add_changes(1);
         });
@@ -377,6 +379,7 @@ impl<'a> Access<'a> {
         let (stripes, watches) = (&self.keyspace.stripes, &self.keyspace.watches);
         if stripes.of(key.hash).load().has_interest() {
             watches.touch(stripes.index(key.hash), db, key.bytes, cause);
+            self.note_change(db, key);
         }
         if let Some(observer) = self.keyspace.observer.get() {
             let (seat, key) = (self.local.seat, key.bytes);

@@ -29,7 +29,7 @@ impl<'a> Access<'a> {
         f: impl FnOnce(Seen<'_>) -> T,
     ) -> Result<Option<T>, WrongType> {
         match self.find(key) {
-            Some(entry) => self.collection_of(self.db, key, entry, kind, f),
+            Some(entry) => self.collection_of((self.db, key), entry, kind, f),
             None => Ok(None),
         }
     }
@@ -38,8 +38,7 @@ impl<'a> Access<'a> {
     #[inline]
     pub fn collection_of<T>(
         &mut self,
-        db: usize,
-        key: Key<'_>,
+        (db, key): (usize, Key<'_>),
         entry: &'a Entry,
         kind: Type,
         f: impl FnOnce(Seen<'_>) -> T,

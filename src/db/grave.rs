@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 /// Objects of more pieces than this wait here: freeing as many takes a tenth of a millisecond.
 const PIECES: usize = 2_000;
 
-static WAITING: Mutex<Vec<Box<Object>>> = Mutex::new(Vec::new());
+static WAITING: Mutex<Vec<Object>> = Mutex::new(Vec::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static BYTES: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
@@ -23,7 +23,7 @@ pub(super) fn bury(object: Box<Object>) {
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
     BYTES.fetch_add(object.weight(), Ordering::Relaxed);
-    WAITING.lock().push(object);
+    WAITING.lock().push(*object);
 }
 
 /// Frees what waits: for the background.

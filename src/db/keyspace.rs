@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
+use super::wait::Waits;
 use super::watch::Watches;
 use crate::clock::Clock;
 use crate::index::scan::Census;
@@ -67,6 +68,8 @@ pub struct Keyspace {
     pub(super) observer: OnceLock<Box<dyn Observer>>,
     /// Who is told of changes of single keys.
     pub(super) watches: Watches,
+    /// Who waits for single keys.
+    pub(super) waits: Waits,
     flushed: Arc<Flushed>,
 }
 
@@ -103,6 +106,7 @@ impl Keyspace {
             seats_taken: AtomicUsize::new(0),
             observer: OnceLock::new(),
             watches: Watches::default(),
+            waits: Waits::default(),
             flushed: Arc::default(),
         }
     }

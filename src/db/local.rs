@@ -1,9 +1,11 @@
 //! What one thread keeps of the keyspace for itself: its seat, its garbage, its counts.
 
 use super::grave;
+use super::wait::Ready;
 use crate::mem;
 use crate::sync::limbo::{self, Limbo};
 use crate::sync::{AtomicI64, AtomicU64, CachePadded, Ordering, Pin};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -151,6 +153,8 @@ pub struct Local {
     pub(super) clock: u64,
     /// Records added to each table and not yet passed on to it.
     pub(super) drift: Box<[i32]>,
+    /// Keys that this thread changed while somebody waited for them.
+    pub(super) ready: VecDeque<Ready>,
     random: u64,
     /// What [`Limbo::mark`] said when the last batch began.
     retired: (u64, usize),
@@ -167,8 +171,8 @@ impl Local {
         let mut seed = [0; 8];
         let _ = getrandom::fill(&mut seed); // zeroes would only make sampling repeat itself
         let random = u64::from_le_bytes(seed) ^ (seat as u64) << 32 | 1;
-        let (limbo, retired) = (Limbo::default(), (0, 0));
-        Self { seat, counters, limbo, clock: 0, drift, random, retired }
+        let (limbo, retired, ready) = (Limbo::default(), (0, 0), VecDeque::new());
+        Self { seat, counters, limbo, clock: 0, drift, ready, random, retired }
     }
 
     /// A random number, good enough to sample with (splitmix64).

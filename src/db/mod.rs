@@ -24,6 +24,7 @@ mod keyspace;
 pub mod lifetimes;
 mod local;
 mod many;
+mod wait;
 mod watch;
 mod write;
 
@@ -35,6 +36,7 @@ pub use evict::{Candidates, Evict, Order};
 pub use expire::Sweeper;
 pub use keyspace::{Cause, Commit, Keyspace, Observer};
 pub use local::{Counters, Local, used_memory};
+pub use wait::{Ready, Waiter, Waiting};
 pub use watch::{Watcher, Watching};
 pub use write::{Expiry, Holds, New, Taken, Write};
 

@@ -5,8 +5,8 @@
 //! the stripe says whether the list need be looked at: a change under a stripe without it costs one
 //! test of a word that its writer holds anyway.
 //!
-//! - **V1** The list of a stripe changes only under that stripe, and INTEREST is set while it is not
-//!   empty. Whoever commits a change therefore sees everybody who watched the key before it.
+//! - **V1** The list of a stripe changes only under that stripe, and INTEREST is set while this list
+//!   or another one that the bit stands for is not empty. Whoever commits a change therefore sees everybody who watched the key before it.
 //! - **V2** A watcher is told before the stripe is given back: whoever takes the stripe afterwards
 //!   (EXEC does, of all keys that it watches) knows.
 //! - **V3** What is told once stays true: a key that is removed and made again has changed.
@@ -81,10 +81,15 @@ impl Watches {
         fresh
     }
 
-    /// Removes a watcher. True if nobody watches under the stripe any more. The caller holds it.
-    fn remove(&self, stripe: usize, db: usize, key: &[u8], watcher: &Arc<dyn Watcher>) -> bool {
+    /// Whether anybody watches under the stripe, which the caller holds.
+    pub(super) fn any(&self, stripe: usize) -> bool {
+        self.shard(stripe).lock().contains_key(&stripe)
+    }
+
+    /// Removes a watcher. The caller holds the stripe.
+    fn remove(&self, stripe: usize, db: usize, key: &[u8], watcher: &Arc<dyn Watcher>) {
         let mut shard = self.shard(stripe).lock();
-        let Some(list) = shard.get_mut(&stripe) else { return true };
+        let Some(list) = shard.get_mut(&stripe) else { return };
         if let Some(at) = list.iter().position(|watched| watched.db == db && *watched.key == *key) {
             let seats = &mut list[at].seats;
             if let Some(seat) = seats.iter().position(|seat| Arc::ptr_eq(&seat.watcher, watcher)) {
@@ -94,11 +99,9 @@ impl Watches {
                 list.swap_remove(at);
             }
         }
-        let empty = list.is_empty();
-        if empty {
+        if list.is_empty() {
             shard.remove(&stripe);
         }
-        empty
     }
 
     /// A change of `key` is committed. The caller holds the stripe (V2).
@@ -201,9 +204,8 @@ impl Drop for Watching {
         for place in &self.keys {
             let (stripe, index) = (stripes.of(place.hash), stripes.index(place.hash));
             stripe.lock();
-            if watches.remove(index, place.db, &place.key, &self.watcher) {
-                stripe.set_interest(false);
-            }
+            watches.remove(index, place.db, &place.key, &self.watcher);
+            stripe.set_interest(self.keyspace.is_interesting(index));
             stripe.unlock_unchanged();
         }
     }

@@ -3,10 +3,10 @@
 
 use super::shrink::{self, Change, Peak, Rule};
 use crate::commands::run::{Turn, run_batch};
-use crate::commands::{Local, Shared};
+use crate::commands::{Local, Shared, blocking};
 use crate::config::Config;
 use crate::config::live::Cached;
-use crate::db::{self, Access, Policy};
+use crate::db::{self, Access, Policy, Ready};
 use crate::metrics::{Stat, Worker as Stats};
 use crate::resp::Reply;
 use crate::resp::request::Batch;
@@ -118,6 +118,18 @@ impl Engine {
         input: &[u8],
         from: usize,
     ) -> usize {
+        let done = self.with(session, |turn| run_batch(turn, batch, input, from));
+        self.peak.saw(self.reply.bytes.len());
+        done
+    }
+
+    /// Looks at a key that `session`'s client waits for, on behalf of a thread that cannot.
+    pub fn serve(&mut self, session: &mut Session, ready: Ready) {
+        self.with(session, |turn| blocking::look(turn, ready));
+    }
+
+    /// Calls `work` with all that commands work with.
+    fn with<T>(&mut self, session: &mut Session, work: impl FnOnce(Turn<'_>) -> T) -> T {
         self.refresh();
         self.shared.keyspace.gate.pass(self.seat.seat);
         let now = self.shared.keyspace.clock.tick();
@@ -129,9 +141,7 @@ impl Engine {
         db.frozen = self.shared.conditions.paused(now).is_some();
         self.reply.resp3 = session.resp3;
         let (shared, local, reply) = (&*self.shared, &mut self.local, &mut self.reply);
-        let done = run_batch(Turn { shared, local, db, reply, session }, batch, input, from);
-        self.peak.saw(self.reply.bytes.len());
-        done
+        work(Turn { shared, local, db, reply, session })
     }
 
     /// After a panic: whatever it left half done of a batch is dropped.

@@ -21,7 +21,7 @@ use crate::sync::Ordering;
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
 use mio::{Events, Poll, Token, Waker};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::mem::take;
 use std::ops::Range;
@@ -70,7 +70,9 @@ pub struct Worker {
     conns: Vec<Option<Box<Conn>>>,
     free: Vec<usize>,
     ready: VecDeque<usize>,
-    parked: Vec<usize>,
+    /// When waits end, each with its connection's slot. What ended otherwise is skipped when its time
+    /// comes.
+    parked: BTreeSet<(u64, usize)>,
     /// Roll calls to be answered, and after how many turns at the latest.
     calls: Vec<(Arc<RollCall>, u32)>,
     scratch: Box<[u8]>,
@@ -116,7 +118,7 @@ impl Worker {
             conns: Vec::new(),
             free: Vec::new(),
             ready: VecDeque::new(),
-            parked: Vec::new(),
+            parked: BTreeSet::new(),
             calls: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             next_tick: 1,
@@ -218,11 +220,8 @@ impl Worker {
             return Duration::ZERO;
         }
         let now = self.engine.now();
-        let parked = self.parked.iter().filter_map(|slot| {
-            let parked = self.conns.get(*slot)?.as_ref()?.parked.as_ref()?;
-            i64::try_from(parked.until).ok()
-        });
-        let next = parked.min().map_or(self.next_tick, |until| until.min(self.next_tick));
+        let first = self.parked.first().and_then(|(until, _)| i64::try_from(*until).ok());
+        let next = first.map_or(self.next_tick, |until| until.min(self.next_tick));
         if next == 0 {
             return Duration::ZERO; // a command that runs in slices goes on
         }
@@ -246,8 +245,8 @@ impl Worker {
             conn.queued = true;
             self.ready.push_back(slot);
         }
-        if conn.parked.is_some() && !self.parked.contains(&slot) {
-            self.parked.push(slot);
+        if let Some(parked) = conn.parked.as_ref().filter(|parked| parked.until < FOREVER) {
+            self.parked.insert((parked.until, slot));
         }
         conn.publish();
         let gone = self.account(&conn);
@@ -287,9 +286,10 @@ impl Worker {
         }
         let mut budget = READ_BUDGET;
         while budget > 0 {
-            // A client that waits for a pause may leave; one whose reply is withheld gets it.
+            // A client that waits for a pause or in line may leave; one whose reply is withheld for a
+            // time gets it.
             let paused = conn.parked.as_ref().is_some_and(|p| p.why == Why::Paused);
-            if conn.hung_up && paused {
+            if conn.hung_up && (paused || conn.session.waiting.is_some()) {
                 return Fate::Close;
             }
             if !conn.readable || conn.is_held() || self.stop_at.is_some() {
@@ -487,9 +487,25 @@ impl Worker {
 
     /// Goes on with a parked connection.
     fn resume(&mut self, conn: &mut Conn) -> Fate {
+        if let Some(waiting) = &conn.session.waiting
+            && !waiting.waiter().end()
+        {
+            // It was served: its reply is on the way.
+            conn.parked.iter_mut().for_each(|parked| parked.until = FOREVER);
+            return Fate::Keep;
+        }
+        self.go_on(conn)
+    }
+
+    /// The same, when it no longer waits in line.
+    fn go_on(&mut self, conn: &mut Conn) -> Fate {
         let Some(parked) = conn.parked.take() else { return Fate::Keep };
-        let Parked { batch, done, input, withheld, .. } = *parked;
+        let Parked { until, batch, done, input, withheld, .. } = *parked;
         let client = Arc::clone(&conn.session.client);
+        self.parked.remove(&(until, client.slot.load(Ordering::Relaxed) as usize));
+        if conn.session.waiting.take().is_some() {
+            client.wait(None);
+        }
         self.engine.shared.clients.block(&client, false);
         client.flag(Flag::UNBLOCKABLE | Flag::TIMED, false);
         client.view.seen_ms.store(self.engine.now(), Ordering::Relaxed); // until now it waited for us
@@ -574,6 +590,17 @@ impl Worker {
                 Mail::Unblock(client, how) => {
                     self.with(&client, |worker, conn| worker.unblock(conn, how));
                 }
+                Mail::Served(client, reply) => self.with(&client, |worker, conn| {
+                    if conn.session.waiting.is_none() {
+                        return Fate::Keep;
+                    }
+                    conn.parked.iter_mut().for_each(|parked| parked.withheld = reply.to_vec());
+                    worker.go_on(conn)
+                }),
+                Mail::Ready(client, ready) => self.with(&client, |worker, conn| {
+                    worker.engine.serve(&mut conn.session, ready);
+                    Fate::Keep
+                }),
                 Mail::Monitor(bytes) => self.monitor(&bytes),
                 Mail::Resume => self.resume_all(),
                 Mail::RollCall(call) => self.calls.push((call, ROLL_CALL_TURNS)),
@@ -629,7 +656,10 @@ impl Worker {
     }
 
     fn unblock(&mut self, conn: &mut Conn, how: Unblock) -> Fate {
-        let Some(parked) = conn.parked.as_mut().filter(|p| p.why == Why::Reply(true)) else {
+        // This may have been meant for an earlier wait, which ended by itself.
+        let ended = conn.session.waiting.as_ref().is_none_or(|waiting| waiting.waiter().is_ended());
+        let Some(parked) = conn.parked.as_mut().filter(|p| p.why == Why::Reply(true) && ended)
+        else {
             return Fate::Keep;
         };
         if how == Unblock::Error {
@@ -649,13 +679,11 @@ impl Worker {
     }
 
     fn resume_all(&mut self) {
-        for slot in take(&mut self.parked) {
-            let here = self.conns.get_mut(slot).and_then(Option::as_mut);
-            if let Some(parked) = here.and_then(|conn| conn.parked.as_mut()) {
-                if parked.why == Why::Paused {
-                    parked.until = 0;
-                }
-                self.parked.push(slot);
+        for (slot, conn) in self.conns.iter_mut().enumerate() {
+            let parked = conn.as_mut().and_then(|conn| conn.parked.as_mut());
+            if let Some(parked) = parked.filter(|parked| parked.why == Why::Paused) {
+                parked.until = 0;
+                self.parked.insert((0, slot));
             }
         }
     }
@@ -683,12 +711,14 @@ impl Worker {
     /// What only time changes: parks that end, idle clients, soft limits. Says whether a tick was due.
     fn due(&mut self) -> bool {
         let now = self.engine.now();
-        for slot in take(&mut self.parked) {
-            let here = self.conns.get_mut(slot).and_then(Option::as_mut);
-            let Some(parked) = here.and_then(|conn| conn.parked.as_ref()) else { continue };
-            if parked.until > now as u64 {
-                self.parked.push(slot);
-            } else if let Some(mut conn) = self.conns[slot].take() {
+        // Those that are parked again meanwhile have their turn after the other clients.
+        let later = self.parked.split_off(&(now as u64 + 1, 0));
+        for (until, slot) in std::mem::replace(&mut self.parked, later) {
+            let here = self.conns.get(slot).and_then(Option::as_ref);
+            let parked = here.and_then(|conn| conn.parked.as_ref());
+            if parked.is_some_and(|parked| parked.until == until)
+                && let Some(mut conn) = self.conns[slot].take()
+            {
                 let fate = self.resume(&mut conn);
                 self.settle(slot, conn, fate);
             }
@@ -755,6 +785,12 @@ impl Worker {
             // client might lose the last reply.
             conn.socket.finish();
             let _ = conn.socket.read(&mut [], &mut self.scratch);
+        }
+        if let Some(parked) = &conn.parked {
+            self.parked.remove(&(parked.until, slot));
+        }
+        if conn.session.waiting.take().is_some() {
+            conn.session.client.wait(None);
         }
         let client = &conn.session.client;
         let monitored = client.flags() & Flag::MONITOR != 0;

@@ -38,6 +38,11 @@ impl Reply {
         Self { bytes: Vec::with_capacity(capacity), ..Self::default() }
     }
 
+    /// An empty stream for a client of protocol 3, or of 2.
+    pub fn of_protocol(resp3: bool) -> Self {
+        Self { resp3, ..Self::default() }
+    }
+
     /// Total length of what was encoded, shared values included.
     #[inline]
     pub fn len(&self) -> usize {
@@ -56,6 +61,21 @@ impl Reply {
         self.shared.clear();
         self.shared_len = 0;
         self.last_error = None;
+    }
+
+    /// All that was encoded, as one block.
+    pub fn into_bytes(self) -> Bytes {
+        if self.shared.is_empty() {
+            return self.bytes.into();
+        }
+        let (mut whole, mut from) = (Vec::with_capacity(self.len()), 0);
+        for (at, value) in &self.shared {
+            whole.extend_from_slice(&self.bytes[from..*at]);
+            whole.extend_from_slice(value);
+            from = *at;
+        }
+        whole.extend_from_slice(&self.bytes[from..]);
+        whole.into()
     }
 
     /// The present end of the stream.

@@ -4,7 +4,7 @@
 //! second, so it costs an idle server next to nothing and a busy one at most [`BUDGET`] in
 //! [`PERIOD`] (a share that `active-expire-effort` raises).
 
-use crate::commands::Shared;
+use crate::commands::{Shared, blocking};
 use crate::db::lifetimes::Sampler;
 use crate::db::{Access, Local, Sweeper};
 use crate::sync::{AtomicBool, Ordering, pin};
@@ -103,6 +103,7 @@ fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duratio
             cut = slice.elapsed() >= SLICE;
             cut
         });
+        blocking::forward(&mut access, &shared.clients);
         local.idle(&pin);
         drop(pin);
         keyspace.gate.leave(local.seat);

@@ -5,6 +5,7 @@
 
 use super::hub::{Frames, Topic};
 use super::registry::Client;
+use crate::db::Ready;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
@@ -21,6 +22,10 @@ pub enum Mail {
     Message(Arc<Topic>, Arc<Frames>),
     /// It waits in a blocking command: end that, as a timeout would or with an error.
     Unblock(Arc<Client>, Unblock),
+    /// What it waited for is there: its reply.
+    Served(Arc<Client>, Bytes),
+    /// A key that it waits for was changed by a thread that serves no clients: look at it.
+    Ready(Arc<Client>, Ready),
     /// Send these bytes to every client that runs MONITOR.
     Monitor(Bytes),
     /// Whatever paused or held clients may be over: look again.

@@ -10,7 +10,7 @@ pub mod multi;
 pub mod pause;
 pub mod registry;
 
-use crate::db::Watching;
+use crate::db::{Waiting, Watching};
 use multi::Multi;
 pub use registry::{Client, DEFAULT_USER, Flag, Registry};
 use std::sync::Arc;
@@ -106,6 +106,8 @@ pub struct Session {
     pub multi: Option<Box<Multi>>,
     /// Keys that WATCH watches.
     pub watching: Option<Box<Watching>>,
+    /// What its command waits for.
+    pub waiting: Option<Box<Waiting>>,
     /// EXEC runs the command: it must not wait.
     pub in_exec: bool,
 }
@@ -127,6 +129,7 @@ impl Session {
             unblockable: false,
             multi: None,
             watching: None,
+            waiting: None,
             in_exec: false,
         }
     }

@@ -32,6 +32,8 @@ impl Conditions {
     pub const MAXMEMORY: u32 = 1 << 3;
     /// Each command is timed by itself: the slow log or the latency monitor wants short times.
     pub const PRECISE: u32 = 1 << 4;
+    /// Clients wait for keys: writes of those serve them.
+    pub const AWAITED: u32 = 1 << 5;
 
     /// The bits in force.
     #[inline(always)]

@@ -8,6 +8,7 @@
 
 use super::hub::Hub;
 use super::mail::{Mail, Mailbox, RollCall, Then};
+use crate::db::Waiter;
 use crate::sync::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -175,6 +176,7 @@ pub struct Client {
     /// Held while `total_memory` enters or leaves the sum (C3).
     accounting: Mutex<()>,
     names: Mutex<Names>,
+    waiter: Mutex<Option<Arc<Waiter>>>,
 }
 
 impl Client {
@@ -243,6 +245,16 @@ impl Client {
     /// Bytes that its structures and buffers take.
     pub fn total_memory(&self) -> usize {
         self.total_memory.load(Ordering::Relaxed)
+    }
+
+    /// What it waits for in line with others.
+    pub fn waiter(&self) -> Option<Arc<Waiter>> {
+        self.waiter.lock().clone()
+    }
+
+    /// It waits, or does so no longer.
+    pub fn wait(&self, waiter: Option<Arc<Waiter>>) {
+        *self.waiter.lock() = waiter;
     }
 
     /// Whether it left the registry.

@@ -73,7 +73,7 @@ pub enum Object {
     /// A long list.
     List(List),
     /// A large sorted set.
-    ZSet(SortedSet),
+    ZSet(Box<SortedSet>),
 }
 
 impl Object {
@@ -118,7 +118,7 @@ impl Object {
         match self {
             Self::String(bytes) => Self::String(bytes.clone()),
             Self::List(list) => Self::List(list.clone()),
-            Self::ZSet(set) => Self::ZSet(set.duplicate()),
+            Self::ZSet(set) => Self::ZSet(Box::new(set.duplicate())),
         }
     }
 }

@@ -1,0 +1,311 @@
+//! Commands that wait for a key: BLPOP and its kin.
+//!
+//! A command of this kind is given as a closure that tries to serve it from one key. [`run`] tries all
+//! its keys under their stripes; if there is nothing it puts the client in line ([`crate::db::Waiter`])
+//! before it gives the stripes back. From then on the closure is called by whoever changes one of the
+//! keys, on that thread, in front of the next in line, until one finds nothing.
+//!
+//! - **S1** Waiters are served after the command, transaction or script that changed their key, and
+//!   before anybody else can come between: [`call`] holds the stripes of what a command names while
+//!   there are waiters, as EXEC does anyway.
+//! - **S2** A command that did not see its key's first waiter coming (it joined while the command was
+//!   on its way) serves it right afterwards, under stripes taken anew. Nobody can have known
+//!   the waiter to be in line before that command began.
+//! - **S3** To serve a waiter may take further stripes (the destination of BLMOVE). They are taken
+//!   with the others, in order; which they are is found out under the stripes of the keys at hand,
+//!   and if more are needed all are given back and taken again.
+
+use super::{Args, Cx, Error, Flags, keys_of, run, transaction};
+use crate::db::{Key, Ready, Waiter};
+use crate::resp::Reply;
+use crate::session::mail::Mail;
+use crate::session::pause::Conditions;
+use crate::session::{After, Client};
+use crate::types::object::Type;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// When a wait without an end ends.
+pub const FOREVER: u64 = i64::MAX as u64;
+
+/// Tries to serve a command from one key; true if it did, its reply encoded. An error is its reply.
+/// It may run in the name of another client: it must look at nothing of the session.
+pub type Serve = dyn Fn(&mut Cx<'_>, Key<'_>) -> Result<bool, Error> + Send + Sync;
+
+/// What a command waits for.
+pub struct Wait<'w> {
+    /// Keys, in the order in which they are tried.
+    pub keys: &'w [Key<'w>],
+    /// Keys that serving it writes to beside the one that it is served from.
+    pub needs: &'w [Key<'w>],
+    /// The type that the keys must have. Of lists and sorted sets waiters take elements, so if one
+    /// finds nothing the next will not either.
+    pub kind: Type,
+    /// Until when, Unix milliseconds, or [`FOREVER`].
+    pub until: u64,
+    /// The reply when the time is over.
+    pub nothing: fn(&mut Reply),
+    /// How it is served.
+    pub serve: Box<Serve>,
+}
+
+/// A client in line, as [`Waiter::what`] holds it.
+struct Blocked {
+    client: Arc<Client>,
+    resp3: bool,
+    kind: Type,
+    serve: Box<Serve>,
+}
+
+impl std::fmt::Debug for Blocked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blocked").field("client", &self.client.id).finish_non_exhaustive()
+    }
+}
+
+/// A timeout in seconds with fractions, 0 for none, as a time.
+pub fn until(seconds: &[u8], now: i64) -> Result<u64, Error> {
+    let range = || Error::new("ERR timeout is not a float or out of range");
+    let seconds = super::args::float(seconds).ok_or_else(range)?;
+    if seconds < 0.0 {
+        return Err(Error::new("ERR timeout is negative"));
+    }
+    let millis = (seconds * 1000.0).ceil();
+    if millis >= i64::MAX as f64 {
+        return Err(Error::new("ERR timeout is out of range"));
+    }
+    after(millis as i64, now)
+}
+
+/// A timeout in milliseconds, 0 for none, as a time.
+pub fn after(millis: i64, now: i64) -> Result<u64, Error> {
+    match millis {
+        ..0 => Err(Error::new("ERR timeout is negative")),
+        0 => Ok(FOREVER),
+        _ => match now.checked_add(millis) {
+            Some(at) => Ok(at as u64),
+            None => Err(Error::new("ERR timeout is out of range")),
+        },
+    }
+}
+
+/// Serves a command now, or lets its client wait.
+pub fn run(cx: &mut Cx<'_>, wait: Wait<'_>) -> Result<(), Error> {
+    if cx.session.in_exec {
+        if !try_all(cx, wait.keys, &wait.serve)? {
+            (wait.nothing)(cx.reply);
+        }
+        return Ok(());
+    }
+    let all: Vec<Key<'_>> = wait.keys.iter().chain(wait.needs).copied().collect();
+    in_step(cx, &all, |cx| {
+        if try_all(cx, wait.keys, &wait.serve)? {
+            return Ok(());
+        }
+        let client = Arc::clone(&cx.session.client);
+        let (resp3, kind, serve) = (cx.reply.resp3, wait.kind, wait.serve);
+        let blocked = Blocked { client: Arc::clone(&client), resp3, kind, serve };
+        let waiter = Waiter::new(cx.db.db, wait.needs, Box::new(blocked));
+        let waiting = cx.db.wait(&cx.shared.keyspace, wait.keys, waiter);
+        // It is taken back by a client that finds nobody waiting any more; late is early enough.
+        cx.shared.conditions.set(Conditions::AWAITED, true);
+        client.wait(Some(Arc::clone(waiting.waiter())));
+        cx.session.waiting = Some(Box::new(waiting));
+        (wait.nothing)(cx.reply);
+        cx.session.after = After::Park(wait.until);
+        Ok(())
+    })
+}
+
+fn try_all(cx: &mut Cx<'_>, keys: &[Key<'_>], serve: &Serve) -> Result<bool, Error> {
+    for key in keys {
+        if serve(cx, *key)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Gives back what is held, also when the work panics.
+struct Held<'c, 'a>(&'c mut Cx<'a>);
+
+impl Drop for Held<'_, '_> {
+    fn drop(&mut self) {
+        self.0.db.let_go();
+    }
+}
+
+/// Runs `work` as one step over `keys`, and serves whom it made ready.
+fn in_step<T>(cx: &mut Cx<'_>, keys: &[Key<'_>], work: impl FnOnce(&mut Cx<'_>) -> T) -> T {
+    if cx.db.is_in_step() {
+        return work(cx); // whoever began the step serves at its end
+    }
+    seize(cx, Some(keys));
+    let held = Held(cx);
+    let value = work(held.0);
+    serve_held(held.0);
+    drop(held);
+    value
+}
+
+/// Looks at a key for those in line for it.
+pub fn look(turn: run::Turn<'_>, ready: Ready) {
+    let mut cx = turn.cx();
+    cx.db.note_ready(ready);
+    serve_all(&mut cx);
+}
+
+/// Takes the stripes of `keys`, and whatever serving their waiters needs (S3); without keys the whole
+/// keyspace. [`crate::db::Access::let_go`] must follow.
+pub fn seize(cx: &mut Cx<'_>, keys: Option<&[Key<'_>]>) {
+    cx.db.seize(keys);
+    let Some(keys) = keys else { return };
+    let mut beyond: Vec<Box<[u8]>> = Vec::new();
+    loop {
+        let mut all = keys.to_vec();
+        all.extend(beyond.iter().map(|key| Key::new(key)));
+        let more = cx.db.needed_beyond(&all);
+        if more.is_empty() {
+            return;
+        }
+        beyond.extend(more);
+        let mut all = keys.to_vec();
+        all.extend(beyond.iter().map(|key| Key::new(key)));
+        cx.db.let_go();
+        cx.db.seize(Some(&all));
+    }
+}
+
+/// Runs the command `cx.row`, as [`super::call`] does, and serves whom it made ready (S1, S2).
+#[inline]
+pub fn call(cx: &mut Cx<'_>, args: Args<'_>) {
+    if cx.shared.conditions.bits() & Conditions::AWAITED != 0 && !cx.db.is_in_step() {
+        awaited(cx, args);
+    } else {
+        super::call(cx, args);
+    }
+    if cx.db.has_ready() {
+        serve_all(cx);
+    }
+}
+
+#[cold]
+fn awaited(cx: &mut Cx<'_>, args: Args<'_>) {
+    if !cx.shared.keyspace.has_waiters() {
+        cx.shared.conditions.set(Conditions::AWAITED, false);
+        if !cx.shared.keyspace.has_waiters() {
+            return super::call(cx, args);
+        }
+        cx.shared.conditions.set(Conditions::AWAITED, true); // one came meanwhile
+    }
+    let mut found = Vec::new();
+    let row = cx.row;
+    let known = row.command.flags.has(Flags::WRITE)
+        && keys_of::keys_of(row.command, args, &mut found).is_ok()
+        && !found.is_empty()
+        && !transaction::is_open(row.command);
+    let keys: Vec<Key<'_>> = found.iter().map(|key| Key::new(args.get(key.at))).collect();
+    if known && keys.iter().any(|key| cx.db.may_interest(key.hash)) {
+        in_step(cx, &keys, |cx| super::call(cx, args));
+    } else {
+        super::call(cx, args);
+    }
+}
+
+/// Serves whom this thread made ready, under stripes of its own.
+#[cold]
+pub fn serve_all(cx: &mut Cx<'_>) {
+    while !cx.db.is_in_step()
+        && let Some(ready) = cx.db.next_ready()
+    {
+        let key = ready.key.clone();
+        in_step(cx, &[Key::new(&key)], |cx| {
+            cx.db.note_ready(ready);
+        });
+    }
+}
+
+/// Serves whom this thread made ready, within the step that did. What would need more stripes than
+/// are held stays for [`serve_all`].
+pub fn serve_held(cx: &mut Cx<'_>) {
+    let mut later = Vec::new();
+    while let Some(ready) = cx.db.next_ready() {
+        if !serve_key(cx, &ready) {
+            later.push(ready);
+        }
+    }
+    later.into_iter().for_each(|ready| cx.db.note_ready(ready));
+}
+
+/// Serves those in line for a key; false if that needs more stripes than are held.
+fn serve_key(cx: &mut Cx<'_>, ready: &Ready) -> bool {
+    let key = Key::new(&ready.key);
+    let mut nth = 0;
+    let mut empty: Vec<Type> = Vec::new();
+    while let Some(waiter) = cx.db.waiter(ready.db, key, nth) {
+        let Some(blocked) = waiter.what.downcast_ref::<Blocked>() else {
+            nth += 1;
+            continue;
+        };
+        if empty.contains(&blocked.kind) {
+            nth += 1;
+            continue;
+        }
+        if !cx.db.holds_needs(&waiter) {
+            return false;
+        }
+        if !waiter.claim() {
+            cx.db.unqueue(ready.db, key, nth); // it will leave the other lines itself
+            continue;
+        }
+        match serve_one(cx, blocked, (ready.db, key)) {
+            Some(reply) => {
+                waiter.served();
+                cx.db.unqueue(ready.db, key, nth);
+                let mail = Mail::Served(Arc::clone(&blocked.client), reply);
+                cx.shared.clients.tell(&blocked.client, mail);
+            }
+            None => {
+                waiter.unclaim();
+                if blocked.kind != Type::Stream {
+                    empty.push(blocked.kind);
+                }
+                nth += 1;
+            }
+        }
+    }
+    true
+}
+
+/// Tries to serve a client from one key; its reply.
+fn serve_one(cx: &mut Cx<'_>, blocked: &Blocked, (db, key): (usize, Key<'_>)) -> Option<Bytes> {
+    let fresh = Reply::of_protocol(blocked.resp3);
+    let own = (std::mem::replace(cx.reply, fresh), std::mem::replace(&mut cx.db.db, db));
+    let outcome = (blocked.serve)(cx, key);
+    let mut reply = std::mem::replace(cx.reply, own.0);
+    cx.db.db = own.1;
+    match outcome {
+        Ok(false) => return None,
+        Ok(true) => {}
+        Err(error) => {
+            reply.clear();
+            reply.error(error.text());
+            run::worker(cx).error(&error.text());
+        }
+    }
+    Some(reply.into_bytes())
+}
+
+/// For a thread that serves no clients: leaves the keys that it changed to the workers of those in
+/// line.
+pub fn forward(access: &mut crate::db::Access<'_>, clients: &crate::session::Registry) {
+    while let Some(ready) = access.next_ready() {
+        let key = Key::new(&ready.key);
+        let first = access.hold(&[key], |access| access.waiter(ready.db, key, 0));
+        if let Some(blocked) = first.as_ref().and_then(|first| first.what.downcast_ref::<Blocked>())
+        {
+            let client = Arc::clone(&blocked.client);
+            clients.tell(&blocked.client, Mail::Ready(client, ready.clone()));
+        }
+    }
+}
