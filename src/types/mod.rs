@@ -12,4 +12,5 @@ pub mod list;
 pub mod number;
 pub mod object;
 pub mod packed;
+pub mod table;
 pub mod zset;

@@ -21,8 +21,8 @@
 
 use super::block::{Block, ENTRIES};
 use super::members::Members;
-use super::pages::{PAGE, Pages};
 use super::range::Cut;
+use crate::types::table::{PAGE, Pages};
 
 /// One tower in 4 has a further level; 14 levels are good for 4^14 blocks, more than places.
 pub(super) const LEVELS: usize = 14;

@@ -6,8 +6,7 @@
 //! ```
 //! - [`list`]: the order, links over [`block`]s, so that rank, position and ranges take logarithmic time;
 //! - [`range`]: cuts between entries and walks from them, from which all range commands follow;
-//! - [`index`]: from member to place, grown one bucket at a time;
-//! - [`members`]: the store; [`pages`]: arrays that grow without being copied.
+//! - [`members`]: the store; the index, from member to place, is that of [`super::table`].
 //!
 //! **No operation stalls**: whatever the size, an insert or a removal touches one block, one or two
 //! buckets and one chunk of at most 64 KiB; nothing is rehashed or copied as a whole. A range is
@@ -22,23 +21,17 @@
 //! - **Z2** No score is NaN, and none is negative zero: it is stored as zero.
 
 mod block;
-mod index;
 mod list;
 mod members;
-mod pages;
 mod range;
 #[cfg(test)]
 mod tests;
 
 pub use range::{Backward, Cut, Forward};
 
-use foldhash::SharedSeed;
-use foldhash::quality::SeedableRandomState;
-use index::Index;
+use super::table::{Hashing, Index};
 use list::Order;
 use members::Members;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::OnceLock;
 
 /// The set.
 #[derive(Debug)]
@@ -46,7 +39,7 @@ pub struct SortedSet {
     members: Members,
     index: Index,
     order: Order,
-    hashing: SeedableRandomState,
+    hashing: Hashing,
 }
 
 impl Default for SortedSet {
@@ -56,33 +49,19 @@ impl Default for SortedSet {
 }
 
 impl SortedSet {
-    /// An empty set, hashed with the process's own random seed, lest members be crafted to collide.
+    /// An empty set.
     pub fn new() -> Self {
-        static SEED: OnceLock<(u64, SharedSeed)> = OnceLock::new();
-        let (seed, shared) = SEED.get_or_init(|| {
-            let mut bytes = [0; 8];
-            // Without a source of entropy, the library's own mix of clock and addresses serves.
-            let seed = match getrandom::fill(&mut bytes) {
-                Ok(()) => u64::from_le_bytes(bytes),
-                Err(_) => SeedableRandomState::random().build_hasher().finish(),
-            };
-            (seed, SharedSeed::from_u64(seed.rotate_left(32)))
-        });
-        Self::seeded(*seed, shared)
+        Self::hashed(Hashing::of_process())
     }
 
     /// An empty set that takes the same shape each time, for tests.
     pub fn with_seed(seed: u64) -> Self {
-        Self::seeded(seed, SharedSeed::global_fixed())
+        Self::hashed(Hashing::with_seed(seed))
     }
 
-    fn seeded(seed: u64, shared: &'static SharedSeed) -> Self {
-        Self {
-            members: Members::new(),
-            index: Index::new(),
-            order: Order::new(seed),
-            hashing: SeedableRandomState::with_seed(seed, shared),
-        }
+    fn hashed(hashing: Hashing) -> Self {
+        let (members, index) = (Members::new(), Index::new());
+        Self { members, index, order: Order::new(hashing.seed), hashing }
     }
 
     /// Number of members.
@@ -115,7 +94,7 @@ impl SortedSet {
             let place = self.members.insert(member, score);
             self.order.insert(path, score, place);
             let (members, hashing) = (&self.members, &self.hashing);
-            self.index.insert(hash, place, |place| hash_of(hashing, members.member(place)));
+            self.index.insert(hash, place, |place| hashing.hash(members.member(place)));
             return None;
         };
         let old = self.members.score(place);
@@ -209,7 +188,7 @@ impl SortedSet {
             order.remove(&path, taken, |place| {
                 let member = members.member(place);
                 each(member, members.score(place));
-                index.remove(hash_of(hashing, member), place);
+                index.remove(hashing.hash(member), place);
                 members.remove(place);
             });
             left -= taken;
@@ -252,7 +231,7 @@ impl SortedSet {
     }
 
     fn hash(&self, member: &[u8]) -> u64 {
-        hash_of(&self.hashing, member)
+        self.hashing.hash(member)
     }
 
     #[inline]
@@ -272,12 +251,6 @@ impl Remains {
         let Self(set) = self;
         (0..pieces).all(|_| set.order.shed() || set.members.shed() || set.index.shed())
     }
-}
-
-fn hash_of(hashing: &SeedableRandomState, member: &[u8]) -> u64 {
-    let mut hasher = hashing.build_hasher();
-    hasher.write(member);
-    hasher.finish()
 }
 
 /// From the cut behind an entry to the entry.

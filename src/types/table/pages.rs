@@ -7,27 +7,27 @@
 use std::ops::{Index, IndexMut};
 
 /// Items of a page.
-pub(super) const PAGE: usize = 1 << SHIFT;
+pub(in crate::types) const PAGE: usize = 1 << SHIFT;
 const SHIFT: u32 = 10;
 
 /// The array.
-#[derive(Debug)]
-pub(super) struct Pages<T> {
+#[derive(Debug, Clone)]
+pub(in crate::types) struct Pages<T> {
     pages: Vec<Vec<T>>,
 }
 
 impl<T> Pages<T> {
-    pub(super) const fn new() -> Self {
+    pub(in crate::types) const fn new() -> Self {
         Self { pages: Vec::new() }
     }
 
-    pub(super) fn len(&self) -> u32 {
+    pub(in crate::types) fn len(&self) -> u32 {
         let full = self.pages.len().saturating_sub(1) * PAGE;
         (full + self.pages.last().map_or(0, Vec::len)) as u32
     }
 
     /// Appends an item and tells its number.
-    pub(super) fn push(&mut self, item: T) -> u32 {
+    pub(in crate::types) fn push(&mut self, item: T) -> u32 {
         let number = self.len();
         match self.pages.last_mut() {
             Some(page) if page.len() < PAGE => page.push(item),
@@ -42,7 +42,7 @@ impl<T> Pages<T> {
     }
 
     /// Takes the last item off.
-    pub(super) fn pop(&mut self) -> Option<T> {
+    pub(in crate::types) fn pop(&mut self) -> Option<T> {
         let page = self.pages.last_mut()?;
         let item = page.pop();
         if page.is_empty() {
@@ -52,7 +52,7 @@ impl<T> Pages<T> {
     }
 
     /// Bytes held.
-    pub(super) fn weight(&self) -> usize {
+    pub(in crate::types) fn weight(&self) -> usize {
         let later = self.pages.len().saturating_sub(1) * PAGE;
         let items = self.pages.first().map_or(0, Vec::capacity) + later;
         items * size_of::<T>() + self.pages.capacity() * size_of::<Vec<T>>()

@@ -1,10 +1,10 @@
-//! The member table: from a member's hash to its place.
+//! From an element's hash to its place.
 //!
 //! # Why not a ready-made hash table
 //! Those rehash all at once: at a million members that is tens of milliseconds in which nobody gets
 //! at the key, and twice the memory. This one grows as the index of the keyspace does, by linear
 //! hashing: with `n` buckets and `2^l <= n < 2^(l+1)`, a hash lives in bucket `h mod 2^(l+1)` if that
-//! is below `n`, else in `h mod 2^l`. An insert splits at most one bucket of about 9 members, a
+//! is below `n`, else in `h mod 2^l`. An insert splits at most one bucket of about 9 elements, a
 //! removal merges at most one pair; buckets stand in [`Pages`], which are never copied as a whole.
 //! So the worst insert does a bounded amount of work, whatever the size.
 //!
@@ -12,14 +12,14 @@
 //! ```text
 //!   bucket, 64 bytes, one cache line:   12 places, u32 | 12 tags, u8 | further bucket, u32
 //! ```
-//! A tag is the top 8 bits of the hash, so a look-up compares the one right member and seldom
+//! A tag is the top 8 bits of the hash, so a look-up compares the one right element and seldom
 //! another: 12 / 256 of the time. Hashes are not stored: a split computes those of its 9 members.
 //!
 //! - **T1** Places in a bucket stand at the front; a chain has no empty bucket but its head.
 //! - **T2** A place stands in the chain of its hash's bucket, once.
 
-use super::members::NONE;
 use super::pages::Pages;
+use super::store::NONE;
 
 const WAYS: usize = 12;
 /// Places per bucket, times ten, beyond which a bucket is split: 8.5 of 12 costs 7.5 bytes each,
@@ -28,7 +28,7 @@ const FULL: usize = 85;
 /// Places per bucket, times ten, below which two are merged: far from `FULL`, lest it swing.
 const SPARSE: usize = 25;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[repr(align(64))]
 struct Bucket {
     places: [u32; WAYS],
@@ -39,25 +39,27 @@ struct Bucket {
 const EMPTY: Bucket = Bucket { places: [NONE; WAYS], tags: [0; WAYS], chain: NONE };
 
 /// The table.
-#[derive(Debug)]
-pub(super) struct Index {
+#[derive(Debug, Clone)]
+pub(in crate::types) struct Index {
     buckets: Pages<Bucket>,
     further: Pages<Bucket>,
     /// A further bucket out of use, in a list through `chain`.
     spare: u32,
+    /// No chain had more buckets since there was one bucket only, its head included.
+    longest: u32,
     len: usize,
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
+    pub(in crate::types) fn new() -> Self {
         let mut buckets = Pages::new();
         buckets.push(EMPTY);
-        Self { buckets, further: Pages::new(), spare: NONE, len: 0 }
+        Self { buckets, further: Pages::new(), spare: NONE, longest: 1, len: 0 }
     }
 
     /// The place with this hash that `is` accepts.
     #[inline]
-    pub(super) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(in crate::types) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let mut bucket = &self.buckets[self.address(hash)];
         loop {
             for way in 0..WAYS {
@@ -74,7 +76,7 @@ impl Index {
     }
 
     /// Adds a place that is not in yet; `hash_of` tells the hashes of those that must move.
-    pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(in crate::types) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
         self.put(self.address(hash), place, tag(hash));
         self.len += 1;
         if self.len * 10 > self.buckets.len() as usize * FULL {
@@ -83,7 +85,7 @@ impl Index {
     }
 
     /// Takes a place out.
-    pub(super) fn remove(&mut self, hash: u64, place: u32) {
+    pub(in crate::types) fn remove(&mut self, hash: u64, place: u32) {
         if !self.take(self.address(hash), place) {
             debug_assert!(false, "T2: a place that is not in the table");
             return;
@@ -98,7 +100,7 @@ impl Index {
     /// Shows the places of the bucket that `cursor` stands for and returns the next cursor, 0 at
     /// the end. Cursors count in bit-reversed order, so splits and merges keep what has been walked
     /// behind and the rest ahead: what is there all the time is shown at least once.
-    pub(super) fn scan(&self, cursor: u64, mut visit: impl FnMut(u32)) -> u64 {
+    pub(in crate::types) fn scan(&self, cursor: u64, mut visit: impl FnMut(u32)) -> u64 {
         let n = u64::from(self.buckets.len());
         let half: u64 = 1 << n.ilog2();
         let bucket = self.address(cursor);
@@ -115,19 +117,67 @@ impl Index {
         (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
     }
 
+    /// Puts another place where one stood whose hash is the same.
+    pub(in crate::types) fn replace(&mut self, hash: u64, old: u32, new: u32) {
+        let head = self.address(hash);
+        let (mut at, mut way) = (None, position(&self.buckets[head], old));
+        let mut next = self.buckets[head].chain;
+        while way.is_none() && next != NONE {
+            (at, way) = (Some(next), position(&self.further[next], old));
+            next = self.further[next].chain;
+        }
+        let bucket = match at {
+            None => &mut self.buckets[head],
+            Some(at) => &mut self.further[at],
+        };
+        match way {
+            Some(way) => bucket.places[way] = new,
+            None => debug_assert!(false, "T2: a place that is not in the table"),
+        }
+    }
+
+    /// A place at random, each as likely as any other: a random bucket, then a random one of as many
+    /// ways as the longest chain ever had, again until a place stands there.
+    pub(in crate::types) fn random(&self, mut random: impl FnMut() -> u64) -> Option<u32> {
+        if self.len == 0 {
+            return None;
+        }
+        let ways = u64::from(self.longest) * WAYS as u64;
+        loop {
+            let word = random();
+            let bucket = ((word >> 32) * u64::from(self.buckets.len())) >> 32;
+            let mut way = ((word & 0xffff_ffff) * ways) >> 32;
+            let mut at = &self.buckets[bucket as u32];
+            while way >= WAYS as u64 && at.chain != NONE {
+                way -= WAYS as u64;
+                at = &self.further[at.chain];
+            }
+            if let Some(&place) = at.places.get(way as usize)
+                && place != NONE
+            {
+                return Some(place);
+            }
+        }
+    }
+
+    /// Number of places.
+    pub(in crate::types) const fn len(&self) -> usize {
+        self.len
+    }
+
     /// Bytes held.
-    pub(super) fn weight(&self) -> usize {
+    pub(in crate::types) fn weight(&self) -> usize {
         self.buckets.weight() + self.further.weight()
     }
 
     /// Frees a few buckets; false if none is left.
-    pub(super) fn shed(&mut self) -> bool {
+    pub(in crate::types) fn shed(&mut self) -> bool {
         self.buckets.pop().is_some() || self.further.pop().is_some()
     }
 
     /// All places.
     #[cfg(test)]
-    pub(super) fn places(&self) -> Vec<u32> {
+    pub(in crate::types) fn places(&self) -> Vec<u32> {
         let mut all = Vec::new();
         let mut cursor = 0;
         loop {
@@ -168,6 +218,11 @@ impl Index {
         self.further[fresh].chain = chain;
         fill(&mut self.further[fresh], place, tag);
         self.buckets[bucket].chain = fresh;
+        let (mut length, mut at) = (1, fresh);
+        while at != NONE {
+            (length, at) = (length + 1, self.further[at].chain);
+        }
+        self.longest = self.longest.max(length);
     }
 
     /// Takes a place out of a chain: the last one of the bucket that may have room fills the gap.
@@ -222,6 +277,9 @@ impl Index {
         let Some(bucket) = self.buckets.pop() else { return };
         let n = self.buckets.len();
         let into = n - (1 << n.ilog2());
+        if n == 1 {
+            self.longest = 1; // too few are left for any chain
+        }
         self.drain(bucket, |index, place, tag| index.put(into, place, tag));
     }
 
