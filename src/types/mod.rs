@@ -12,5 +12,6 @@ pub mod list;
 pub mod number;
 pub mod object;
 pub mod packed;
+pub mod stream;
 pub mod table;
 pub mod zset;

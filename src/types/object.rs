@@ -4,6 +4,7 @@
 //! are called, how much memory an object holds, how it is copied and whether freeing it takes long.
 
 use super::list::List;
+use super::stream::Stream;
 use super::zset::SortedSet;
 use bytes::Bytes;
 
@@ -74,6 +75,8 @@ pub enum Object {
     List(List),
     /// A large sorted set.
     ZSet(Box<SortedSet>),
+    /// Any stream.
+    Stream(Box<Stream>),
 }
 
 impl Object {
@@ -83,15 +86,17 @@ impl Object {
             Self::String(_) => Type::String,
             Self::List(_) => Type::List,
             Self::ZSet(_) => Type::ZSet,
+            Self::Stream(_) => Type::Stream,
         }
     }
 
-    /// Bytes that it holds beyond its own block. Takes constant time.
+    /// Bytes that it holds beyond its own block. Takes constant time, but for streams' consumers.
     pub fn weight(&self) -> usize {
         match self {
             Self::String(bytes) => crate::mem::class(bytes.len().max(1)),
             Self::List(list) => list.weight(),
             Self::ZSet(set) => set.weight(),
+            Self::Stream(stream) => stream.weight(),
         }
     }
 
@@ -101,6 +106,7 @@ impl Object {
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
             Self::ZSet(_) => "skiplist",
+            Self::Stream(_) => "stream",
         }
     }
 
@@ -110,6 +116,7 @@ impl Object {
             Self::String(_) => 1,
             Self::List(list) => list.len() / 64,
             Self::ZSet(set) => set.len() / 8,
+            Self::Stream(stream) => stream.pieces(),
         }
     }
 
@@ -119,6 +126,7 @@ impl Object {
             Self::String(bytes) => Self::String(bytes.clone()),
             Self::List(list) => Self::List(list.clone()),
             Self::ZSet(set) => Self::ZSet(Box::new(set.duplicate())),
+            Self::Stream(stream) => Self::Stream(stream.clone()),
         }
     }
 }
