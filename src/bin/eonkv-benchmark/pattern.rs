@@ -98,6 +98,17 @@ impl Keys {
             Kind::Sequential(next) => next.fetch_add(1, Relaxed) % self.space,
         }
     }
+    /// The next `count` key numbers.
+    #[inline]
+    pub fn draw_each(&mut self, count: usize, mut take: impl FnMut(u64)) {
+        if let Kind::Uniform = self.kind {
+            let (mut rng, space) = (self.rng.clone(), self.space);
+            (0..count).for_each(|_| take(rng.below(space)));
+            self.rng = rng;
+        } else {
+            (0..count).for_each(|_| take(self.draw()));
+        }
+    }
 }
 
 /// Box and Muller's polar method; what falls outside the key space (3 in 1000) is drawn again.

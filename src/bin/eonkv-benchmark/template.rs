@@ -187,7 +187,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A connection's pipeline of requests.
+/// A pipeline of requests. One per thread: what connections send in turn stays in the nearest cache.
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
@@ -213,10 +213,25 @@ impl Batch {
             if template.holes.is_empty() && !source.verify {
                 return;
             }
-            for request in self.bytes[..self.len].chunks_exact_mut(template.len()) {
-                let key = template.rewrite(request, source);
-                if source.verify {
+            let batch = &mut self.bytes[..self.len];
+            if source.verify {
+                for request in batch.chunks_exact_mut(template.len()) {
+                    let key = template.rewrite(request, source);
                     self.expected.push(Expected { command: 0, key });
+                }
+            } else if let [Hole::Key(at)] = template.holes[..] {
+                // The tests' own commands: nothing is decided anew for each request.
+                let mut requests = batch.chunks_exact_mut(template.len());
+                source.keys.draw_each(requests.len(), |key| {
+                    if let Some(digits) =
+                        requests.next().and_then(|request| request.get_mut(at..at + DIGITS))
+                    {
+                        write_digits(digits, key);
+                    }
+                });
+            } else {
+                for request in batch.chunks_exact_mut(template.len()) {
+                    template.rewrite(request, source);
                 }
             }
             return;

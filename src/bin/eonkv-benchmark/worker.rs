@@ -23,7 +23,7 @@ use crate::rng::Rng;
 use crate::stream::Stream;
 use crate::target::protocol;
 use crate::template::{Batch, Source};
-use crate::verify::{Checker, Expect, Progress};
+use crate::verify::{Checker, Expect, Expected, Progress};
 use crate::walker::{Stop, Walker};
 
 /// Large enough for a batch of long lists; one per thread.
@@ -52,14 +52,44 @@ struct Conn {
     stream: Stream,
     stage: Stage,
     walker: Walker,
-    batch: Batch,
-    /// Bytes of the greeting or batch already written.
+    /// What the socket would not take of the greeting or batch, and how much of that it has taken since.
+    unsent: Vec<u8>,
     sent: usize,
     /// Replies still to come.
     awaited: usize,
     /// When the batch began, or for a waiting connection when the next one is due: nanoseconds.
     since: u64,
+    /// What each request of the batch expects; empty unless checking.
+    expected: Vec<Expected>,
     checking: Progress,
+}
+
+impl Conn {
+    /// Writes a greeting or batch. The rest of what the socket takes only in parts is kept.
+    #[inline]
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.stream.write(bytes).map_err(|e| Failure::broken(&e))?.unwrap_or(0);
+        if written == bytes.len() {
+            return Ok(());
+        }
+        self.unsent.clear();
+        self.unsent.extend_from_slice(&bytes[written..]);
+        self.sent = 0;
+        self.flush()
+    }
+
+    /// Writes what is kept unwritten, until the socket is full: the next writable event continues.
+    fn flush(&mut self) -> Result<(), Failure> {
+        while self.sent < self.unsent.len() {
+            match self.stream.write(&self.unsent[self.sent..]).map_err(|e| Failure::broken(&e))? {
+                Some(written) => self.sent += written,
+                None => return Ok(()),
+            }
+        }
+        self.unsent.clear();
+        self.sent = 0;
+        Ok(())
+    }
 }
 
 /// A client thread's state.
@@ -70,6 +100,8 @@ pub struct Worker<'a> {
     conns: Vec<Conn>,
     greeting: Vec<u8>,
     source: Source<'a>,
+    /// Where batches are made. Only what a socket does not take at once becomes the connection's.
+    batch: Batch,
     expects: [Expect; COMMANDS],
     buffer: Vec<u8>,
     records: Records,
@@ -100,6 +132,7 @@ impl<'a> Worker<'a> {
             conns: Vec::with_capacity(share),
             greeting: job.greeting.bytes(),
             source: Source::new(&job.workload, &job.values, keys, job.verify),
+            batch: Batch::new(&job.workload, job.depth),
             expects: [job.workload.expect(0), job.workload.expect(1)],
             buffer: vec![0; READ_BUFFER],
             records: Records::new(job.precision),
@@ -115,10 +148,11 @@ impl<'a> Worker<'a> {
                 stream,
                 stage: Stage::Connecting,
                 walker: Walker::default(),
-                batch: Batch::new(&job.workload, job.depth),
+                unsent: Vec::new(),
                 sent: 0,
                 awaited: 0,
                 since: 0,
+                expected: Vec::new(),
                 checking: Progress::default(),
             });
         }
@@ -228,38 +262,21 @@ impl<'a> Worker<'a> {
             self.active -= 1;
             return Ok(());
         }
+        self.batch.fill(requests, &mut self.source);
         let conn = &mut self.conns[i];
-        conn.batch.fill(requests, &mut self.source);
         conn.stage = Stage::Busy;
         conn.since = since;
-        conn.sent = 0;
         conn.awaited = requests;
-        conn.checking.restart();
-        self.flush(i)
-    }
-
-    /// Writes what is unwritten of the greeting or batch.
-    fn flush(&mut self, i: usize) -> Result<(), Failure> {
-        let conn = &mut self.conns[i];
-        loop {
-            let bytes = match conn.stage {
-                Stage::Greeting => self.greeting.as_slice(),
-                Stage::Busy => conn.batch.bytes(),
-                Stage::Connecting | Stage::Idle => return Ok(()),
-            };
-            if conn.sent == bytes.len() {
-                return Ok(());
-            }
-            match conn.stream.write(&bytes[conn.sent..]).map_err(|e| Failure::broken(&e))? {
-                Some(written) => conn.sent += written,
-                None => return Ok(()), // the next writable event continues
-            }
+        if self.source.verify {
+            conn.checking.restart();
+            std::mem::swap(&mut conn.expected, &mut self.batch.expected);
         }
+        conn.send(self.batch.bytes())
     }
 
     fn writable(&mut self, i: usize) -> Result<(), Failure> {
         if self.conns[i].stage != Stage::Connecting {
-            return self.flush(i);
+            return self.conns[i].flush();
         }
         if !self.conns[i].stream.connected().map_err(|error| self.refused(&error))? {
             return Ok(());
@@ -269,9 +286,8 @@ impl<'a> Worker<'a> {
         }
         let conn = &mut self.conns[i];
         conn.stage = Stage::Greeting;
-        conn.sent = 0;
         conn.awaited = self.job.greeting.replies();
-        self.flush(i)
+        conn.send(&self.greeting)
     }
 
     /// A connection is connected and greeted.
@@ -320,7 +336,7 @@ impl<'a> Worker<'a> {
         let result = if self.source.verify && conn.stage == Stage::Busy {
             let mut checker = Checker {
                 progress: &mut conn.checking,
-                expected: &conn.batch.expected,
+                expected: &conn.expected,
                 expects: &self.expects,
                 values: self.source.values,
                 tally: &mut self.records.tally,
@@ -360,6 +376,7 @@ impl<'a> Worker<'a> {
             conn.stream = stream; // drops, and thereby closes, the old one
             conn.stage = Stage::Connecting;
             conn.walker = Walker::default();
+            conn.unsent.clear();
             return Ok(());
         }
         match &self.pacer {
