@@ -1,6 +1,7 @@
 //! One connection, as its worker sees it.
 
 use super::output::Output;
+use super::room::Room;
 use super::socket::Socket;
 use crate::config::{Config, OutputLimit};
 use crate::resp::request::{Batch, Limits, Parser};
@@ -55,8 +56,10 @@ pub struct Conn {
     pub session: Session,
     /// State of the request that has begun.
     pub parser: Parser,
-    /// Bytes of that request; without one no buffer (N1).
+    /// Bytes of that request, and room for such of one who has just spoken (N1).
     pub input: Vec<u8>,
+    /// How much room.
+    pub room: Room,
     /// Replies not sent yet.
     pub output: Output,
     /// Requests that wait.
@@ -81,6 +84,7 @@ impl Conn {
             session: Session::new(client, must_authenticate),
             parser: Parser::default(),
             input: Vec::new(),
+            room: Room::default(),
             output: Output::default(),
             parked: None,
             soft_since: None,
@@ -159,6 +163,7 @@ impl Conn {
             return false;
         }
         let since = *self.soft_since.get_or_insert(now);
-        (now - since) / 1_000 > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
+        let patience = i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+        now - since > patience
     }
 }

@@ -6,8 +6,8 @@
 //! then on a connection belongs to its worker for life; nothing in here takes a lock on the way of a
 //! request.
 //!
-//! - **N1** A worker's scratch buffer is the input of every connection that has nothing left over, so
-//!   an idle connection holds no buffer.
+//! - **N1** A worker's scratch buffer is the input of every connection that has nothing left over. Who
+//!   has just spoken keeps a little room for what may be; an idle connection holds no buffer.
 //! - **N2** Edge-triggered readiness is remembered: a connection that was not read to its end is in
 //!   the worker's `ready` list, or is parked or stalled and returns there.
 //! - **N3** A connection's replies leave in the order of its requests: what the socket does not take
@@ -18,6 +18,7 @@ mod conn;
 mod engine;
 pub mod listen;
 mod output;
+mod room;
 mod shrink;
 mod socket;
 mod worker;

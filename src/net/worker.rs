@@ -16,7 +16,7 @@ use crate::metrics::Stat;
 use crate::resp::request::{Batch, Status};
 use crate::session::mail::{Mail, RollCall, Then, Unblock};
 use crate::session::pause::Conditions;
-use crate::session::{After, Client, Flag};
+use crate::session::{After, Client, Flag, Gates};
 use crate::sync::Ordering;
 use bytes::Bytes;
 use crossbeam_queue::SegQueue;
@@ -38,8 +38,10 @@ const READ_BUDGET: usize = 4 * SCRATCH;
 const WRITE_AT: usize = 256 * 1024;
 /// Time between two looks at what only time changes, in milliseconds.
 const TICK: i64 = 100;
-/// Ticks between two looks at all connections.
-const SCAN_TICKS: u32 = 10;
+/// Ticks in which all connections are looked at once, however many they are …
+const SCAN_TICKS: usize = 10;
+/// … but so many are looked at in each: few connections need not wait for a second.
+const SCAN_LEAST: usize = 64;
 /// From this time on (milliseconds) a wait has no limit.
 const FOREVER: u64 = i64::MAX as u64;
 /// A roll call is answered by the first turn that finds nothing to read, or else after this many.
@@ -81,7 +83,8 @@ pub struct Worker {
     /// Slots of connections that messages were queued for and not yet written to.
     told: Vec<usize>,
     next_tick: i64,
-    ticks: u32,
+    /// The slot that the next look at connections begins with.
+    cursor: usize,
     stop_at: Option<Instant>,
 }
 
@@ -122,7 +125,7 @@ impl Worker {
             calls: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             next_tick: 1,
-            ticks: 0,
+            cursor: 0,
             stop_at: None,
         })
     }
@@ -346,15 +349,18 @@ impl Worker {
             input.extend_from_slice(&scratch[..n]);
         }
         let data = if input.is_empty() { &scratch[..n] } else { input.as_slice() };
+        let request = data.len() + conn.parser.received();
         let kept = self.guarded(conn, |worker, conn| worker.process(conn, data));
         if let Some(kept) = &kept {
             if input.is_empty() {
-                conn.input = scratch[kept.clone()].to_vec();
-            } else if !kept.is_empty() {
+                input.extend_from_slice(&scratch[kept.clone()]);
+            } else {
                 input.truncate(kept.end);
                 input.drain(..kept.start);
-                input.shrink_to(2 * input.len() + 1024);
-                conn.input = input;
+            }
+            conn.input = input;
+            if !conn.session.has(Gates::AUTH) {
+                conn.room.spoke(&mut conn.input, request);
             }
         }
         self.scratch = scratch;
@@ -727,19 +733,21 @@ impl Worker {
             return false;
         }
         self.next_tick = now + TICK;
-        self.ticks = self.ticks.wrapping_add(1);
         mem::settle();
-        if self.ticks.is_multiple_of(SCAN_TICKS) {
-            self.scan(now);
-        }
+        self.scan(now);
         true
     }
 
-    /// Closes connections that were idle or over their soft limit for too long.
+    /// Looks at some connections, in rotation: closes those that were idle or over their soft limit
+    /// for too long, and takes back the room of the silent.
     fn scan(&mut self, now: i64) {
         let timeout = i64::from(self.engine.config().timeout) * 1_000;
         let spared = Flag::BLOCKED | Flag::PUBSUB | Flag::REPLICA | Flag::PRIMARY | Flag::MONITOR;
-        for slot in 0..self.conns.len() {
+        let slots = self.conns.len();
+        let from = if self.cursor < slots { self.cursor } else { 0 };
+        let to = (from + slots.div_ceil(SCAN_TICKS).max(SCAN_LEAST)).min(slots);
+        self.cursor = to;
+        for slot in from..to {
             let Some(mut conn) = self.conns[slot].take() else { continue };
             let client = &conn.session.client;
             let idle = now - client.view.seen_ms.load(Ordering::Relaxed);
@@ -748,6 +756,7 @@ impl Worker {
             if is_idle {
                 tracing::debug!("Closing idle client id={} addr={}", client.id, client.origin.peer);
             }
+            conn.room.look(&mut conn.input, idle);
             let unsent = conn.output.len();
             let over = unsent > 0 && self.is_over_output(&mut conn, unsent);
             let fate = if is_idle || over { Fate::Close } else { Fate::Keep };
