@@ -15,7 +15,6 @@ use eonkv::metrics::{Metrics, Process};
 use eonkv::resp::Reply;
 use eonkv::resp::request::{Batch, Limits, Parser};
 use eonkv::session::control::Control;
-use eonkv::session::pause::Conditions;
 use eonkv::session::{Registry, Session, registry::Origin};
 use eonkv::sync;
 use std::sync::Arc;
@@ -59,8 +58,8 @@ fn shared() -> Arc<Shared> {
         config: Live::new(Config::default()),
         config_file: None,
         keyspace: Arc::new(Keyspace::new(16, 1, clock)),
-        clients: Registry::new(1),
-        conditions: Conditions::default(),
+        clients: Arc::new(Registry::new(1)),
+        conditions: Arc::default(),
         metrics: Metrics::new(1, table().rows.len()),
         control: Control::default(),
         started_ms,

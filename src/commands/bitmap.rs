@@ -8,6 +8,7 @@
 //! and the answer is of the moment at which the command began.
 
 use super::args::integer;
+use super::event::Class;
 use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::sources::Sources;
@@ -132,15 +133,20 @@ fn setbit(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let is_so = |bytes: &[u8]| {
         bitops::len_holding(offset) <= bytes.len() as u64 && bitops::get_bit(bytes, offset) == on
     };
+    let mut changed = false;
     let was = match write.text()? {
         Some(text) if text.with(is_so) => on,
         // An edit in place needs the only reference to the text.
         text => {
             drop(text);
+            changed = true;
             write.edit(|bytes| bitops::set_bit(bytes, offset, on))
         }
     };
     drop(write);
+    if changed {
+        cx.event(Class::STRING, "setbit", key.bytes);
+    }
     cx.reply.int(i64::from(was));
     Ok(())
 }
@@ -313,27 +319,38 @@ fn bitop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return go_on_combining(cx, Box::new(Combining::of(&seen, 1)), op, &keys);
     }
     let draft = combine(op, &seen);
-    let len = cx.db.hold(&keys, |db| -> Result<usize, WrongType> {
+    let stored = cx.db.hold(&keys, |db| -> Result<Stored, WrongType> {
         let now = Sources::read_again(db, &keys[1..])?;
         let result = if now.are(&seen) { draft } else { combine(op, &now) };
         Ok(store(db, keys[0], result))
     })?;
-    cx.reply.count(len);
+    tell(cx, keys[0], stored);
     Ok(())
 }
 
-/// Stores the result of BITOP. Returns its length.
-fn store(db: &mut Access<'_>, key: Key<'_>, result: Vec<u8>) -> usize {
+/// What BITOP did: the length of the result, and the event that tells of it.
+type Stored = (usize, Option<&'static str>);
+
+/// Stores the result of BITOP.
+fn store(db: &mut Access<'_>, key: Key<'_>, result: Vec<u8>) -> Stored {
     let len = result.len();
     let mut write = db.write(key);
     if len == 0 {
-        write.remove();
+        return (len, write.remove().then_some("del"));
     } else if len < INLINE_LIMIT {
         write.set(New::Edited(&result), Expiry::Never);
     } else {
         write.set(New::Shared(Bytes::from(result)), Expiry::Never);
     }
-    len
+    (len, Some("set"))
+}
+
+fn tell(cx: &mut Cx<'_>, key: Key<'_>, (len, word): Stored) {
+    if let Some(word) = word {
+        let class = if word == "del" { Class::GENERIC } else { Class::STRING };
+        cx.event(class, word, key.bytes);
+    }
+    cx.reply.count(len);
 }
 
 /// How often BITOP begins anew when a source changed while it ran; then it works under the stripes.
@@ -372,7 +389,7 @@ fn go_on_combining(
                 return Slice::pause(cx, work);
             }
         }
-        let stored = cx.db.hold(keys, |db| -> Result<Option<usize>, WrongType> {
+        let stored = cx.db.hold(keys, |db| -> Result<Option<Stored>, WrongType> {
             let now = Sources::read_again(db, &keys[1..])?;
             let result = match () {
                 () if now.are_still(&work.sources) => std::mem::take(&mut work.out),
@@ -384,8 +401,8 @@ fn go_on_combining(
             };
             Ok(Some(store(db, keys[0], result)))
         })?;
-        if let Some(len) = stored {
-            cx.reply.count(len);
+        if let Some(stored) = stored {
+            tell(cx, keys[0], stored);
             return Ok(());
         }
     }
@@ -517,12 +534,14 @@ fn change_fields(
         bitops::len_holding(last_bit) <= bytes.len() as u64
             && !operations.iter().any(|op| op.changes(bytes))
     };
+    let mut changed = false;
     let answers: Vec<Option<i64>> = match write.text()? {
         Some(text) if text.with(stays) => {
             text.with(|bytes| operations.iter().map(|op| op.plan(bytes).0).collect())
         }
         text => {
             drop(text);
+            changed = true;
             write.edit(|bytes| {
                 bitops::grow(bytes, last_bit);
                 operations.iter().map(|op| op.run(bytes)).collect()
@@ -530,6 +549,9 @@ fn change_fields(
         }
     };
     drop(write);
+    if changed {
+        cx.event(Class::STRING, "setbit", key.bytes);
+    }
     cx.reply.array(answers.len());
     for answer in answers {
         match answer {

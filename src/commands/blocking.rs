@@ -98,7 +98,7 @@ pub fn run(cx: &mut Cx<'_>, wait: Wait<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let all: Vec<Key<'_>> = wait.keys.iter().chain(wait.needs).copied().collect();
-    in_step(cx, &all, |cx| {
+    in_step(cx, Some(&all), |cx| {
         if try_all(cx, wait.keys, &wait.serve)? {
             return Ok(());
         }
@@ -135,12 +135,17 @@ impl Drop for Held<'_, '_> {
     }
 }
 
-/// Runs `work` as one step over `keys`, and serves whom it made ready.
-fn in_step<T>(cx: &mut Cx<'_>, keys: &[Key<'_>], work: impl FnOnce(&mut Cx<'_>) -> T) -> T {
+/// Runs `work` as one step for everybody else, under the stripes of `keys` (without them, with nobody
+/// else in the keyspace), and serves whom it made ready. What it tells leaves at its end.
+pub fn in_step<T>(
+    cx: &mut Cx<'_>,
+    keys: Option<&[Key<'_>]>,
+    work: impl FnOnce(&mut Cx<'_>) -> T,
+) -> T {
     if cx.db.is_in_step() {
         return work(cx); // whoever began the step serves at its end
     }
-    seize(cx, Some(keys));
+    seize(cx, keys);
     let held = Held(cx);
     let value = work(held.0);
     serve_held(held.0);
@@ -176,11 +181,15 @@ pub fn seize(cx: &mut Cx<'_>, keys: Option<&[Key<'_>]>) {
     }
 }
 
+/// Commands run as steps of their own: somebody waits for keys, or wants to hear of them in order.
+const IN_STEPS: u32 = Conditions::AWAITED | Conditions::NOTIFIED;
+
 /// Runs the command `cx.row`, as [`super::call`] does, and serves whom it made ready (S1, S2).
 #[inline]
 pub fn call(cx: &mut Cx<'_>, args: Args<'_>) {
-    if cx.shared.conditions.bits() & Conditions::AWAITED != 0 && !cx.db.is_in_step() {
-        awaited(cx, args);
+    let bits = cx.shared.conditions.bits() & IN_STEPS;
+    if bits != 0 && !cx.db.is_in_step() {
+        whole(cx, args, bits);
     } else {
         super::call(cx, args);
     }
@@ -189,26 +198,37 @@ pub fn call(cx: &mut Cx<'_>, args: Args<'_>) {
     }
 }
 
-#[cold]
-fn awaited(cx: &mut Cx<'_>, args: Args<'_>) {
-    if !cx.shared.keyspace.has_waiters() {
-        cx.shared.conditions.set(Conditions::AWAITED, false);
-        if !cx.shared.keyspace.has_waiters() {
-            return super::call(cx, args);
+/// Whether anybody still waits for any key.
+fn is_anybody_there(cx: &Cx<'_>) -> bool {
+    let (keyspace, conditions) = (&cx.shared.keyspace, &cx.shared.conditions);
+    if !keyspace.has_waiters() {
+        conditions.set(Conditions::AWAITED, false);
+        if !keyspace.has_waiters() {
+            return false;
         }
-        cx.shared.conditions.set(Conditions::AWAITED, true); // one came meanwhile
+        conditions.set(Conditions::AWAITED, true); // one came meanwhile
+    }
+    true
+}
+
+/// Runs a command that writes as one step over the keys that it names, if that is asked for.
+#[cold]
+fn whole(cx: &mut Cx<'_>, args: Args<'_>, bits: u32) {
+    let told = bits & Conditions::NOTIFIED != 0;
+    let awaited = bits & Conditions::AWAITED != 0 && is_anybody_there(cx);
+    let command = cx.row.command;
+    if !command.flags.has(Flags::WRITE) || !(told || awaited) {
+        return super::call(cx, args);
     }
     let mut found = Vec::new();
-    let row = cx.row;
-    let known = row.command.flags.has(Flags::WRITE)
-        && keys_of::keys_of(row.command, args, &mut found).is_ok()
-        && !found.is_empty()
-        && !transaction::is_open(row.command);
+    let known = keys_of::keys_of(command, args, &mut found).is_ok() && !found.is_empty();
     let keys: Vec<Key<'_>> = found.iter().map(|key| Key::new(args.get(key.at))).collect();
-    if known && keys.iter().any(|key| cx.db.may_interest(key.hash)) {
-        in_step(cx, &keys, |cx| super::call(cx, args));
+    if transaction::is_open(command) {
+        if told { in_step(cx, None, |cx| super::call(cx, args)) } else { super::call(cx, args) }
+    } else if known && (told || keys.iter().any(|key| cx.db.may_interest(key.hash))) {
+        in_step(cx, Some(&keys), |cx| super::call(cx, args));
     } else {
-        super::call(cx, args);
+        super::call(cx, args); // whole databases, an error, or nobody is interested
     }
 }
 
@@ -219,7 +239,7 @@ pub fn serve_all(cx: &mut Cx<'_>) {
         && let Some(ready) = cx.db.next_ready()
     {
         let key = ready.key.clone();
-        in_step(cx, &[Key::new(&key)], |cx| {
+        in_step(cx, Some(&[Key::new(&key)]), |cx| {
             cx.db.note_ready(ready);
         });
     }

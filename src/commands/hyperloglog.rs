@@ -3,6 +3,7 @@
 //! The values are strings ([`hll`]); clients may have written anything into them, so each command
 //! first makes sure that it has a HyperLogLog. Nothing is changed if any part of it is corrupted.
 
+use super::event::Class;
 use super::notes::Notes;
 use super::sources::Sources;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
@@ -86,6 +87,9 @@ fn pfadd(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         })?;
     }
     drop(write);
+    if changed {
+        cx.event(Class::STRING, "pfadd", key.bytes);
+    }
     cx.reply.int(i64::from(changed));
     Ok(())
 }
@@ -155,6 +159,7 @@ fn pfmerge(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         edit(&mut write, |bytes| hll::merge_into(bytes, &registers, dense, sparse_max))?;
         Ok(())
     })?;
+    cx.event(Class::STRING, "pfadd", keys[0].bytes);
     cx.reply.ok();
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! Commands on keys of any type: existence, expiry, names, walks, whole databases.
 
+mod object;
+
 use super::args::{Unit, integer, integer_in};
+use super::event::Class;
 use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
-use crate::db::{Access, Entry, Expiry, Key, Kind, New, Seen};
+use crate::db::{Entry, Expiry, Key, New};
 use crate::resp::Args;
 use crate::session::After;
 use crate::sync::stripe::Stripes;
 use crate::types::glob::Pattern;
-use crate::types::object::Type;
+
+pub use object::encoding;
 
 const READ: Flags = Flags::READ.and(Flags::FAST);
 const WRITE: Flags = Flags::WRITE.and(Flags::FAST);
@@ -98,7 +102,7 @@ pub static COMMANDS: &[Command] = &[
         "key db",
         "Moves a key to another database.",
     ),
-    Command::container("object", Group::Generic, OBJECT).doc("2.2.3", "", ""),
+    Command::container("object", Group::Generic, object::OBJECT).doc("2.2.3", "", ""),
     row("persist", 2, WRITE, persist).keys(RW_UPDATE).doc(
         "2.2.0",
         "key",
@@ -193,37 +197,27 @@ const SCAN: Notes =
     Notes::args(&[at("TYPE").since("6.0.0")]).changed(&[("6.0.0", "The option `TYPE`.")]);
 const TTL: Notes = Notes::history(&[("2.8.0", "Replies -2 for a key that is not there.")]);
 
-const OBJECT_KEY: &[KeySpec] = &[KeySpec::one(2, &["RO"])];
-
-static OBJECT: &[Command] = &[
-    row("encoding", 3, Flags::READ, object_encoding)
-        .keys(OBJECT_KEY)
-        .doc("2.2.3", "key", "Returns how a value is kept in memory.")
-        .tips(NONDETERMINISTIC),
-    row("freq", 3, Flags::READ, object_freq)
-        .keys(OBJECT_KEY)
-        .doc("4.0.0", "key", "Returns the frequency counter of a key.")
-        .tips(NONDETERMINISTIC),
-    super::help::row(Group::Generic, "6.2.0").acl(&["keyspace"]),
-    row("idletime", 3, Flags::READ, object_idletime)
-        .keys(OBJECT_KEY)
-        .doc("2.2.3", "key", "Returns the seconds since a key was last used.")
-        .tips(NONDETERMINISTIC),
-    row("refcount", 3, Flags::READ, object_refcount)
-        .keys(OBJECT_KEY)
-        .doc("2.2.3", "key", "Returns how often a value is shared.")
-        .tips(NONDETERMINISTIC),
-];
-
 fn del(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if args.len() == 2 {
         let key = cx.key(args, 1);
         let removed = cx.db.write(key).remove();
+        if removed {
+            cx.event(Class::GENERIC, "del", key.bytes);
+        }
         cx.reply.int(i64::from(removed));
         return Ok(());
     }
     let keys: Vec<_> = args.from(1).iter().map(Key::new).collect();
-    let removed = cx.db.hold(&keys, |db| db.count(&keys, |db, key| db.write(key).remove()));
+    let voice = cx.voice();
+    let removed = cx.db.hold(&keys, |db| {
+        db.count(&keys, |db, key| {
+            let removed = db.write(key).remove();
+            if removed {
+                voice.event(db, Class::GENERIC, "del", key.bytes);
+            }
+            removed
+        })
+    });
     cx.reply.count(removed);
     Ok(())
 }
@@ -326,14 +320,19 @@ fn set_expiry(cx: &mut Cx<'_>, args: Args<'_>, unit: Unit) -> Result<(), Error> 
         None => false,
         Some(entry) => conditions.allow(entry.expiry(), point),
     };
+    let mut word = "expire";
     if allowed {
         if point <= write.now() {
             write.remove();
+            word = "del";
         } else {
             write.expire(Some(point));
         }
     }
     drop(write);
+    if allowed {
+        cx.event(Class::GENERIC, word, key.bytes);
+    }
     cx.reply.int(i64::from(allowed));
     Ok(())
 }
@@ -346,6 +345,9 @@ fn persist(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         write.expire(None);
     }
     drop(write);
+    if had {
+        cx.event(Class::GENERIC, "persist", key.bytes);
+    }
     cx.reply.int(i64::from(had));
     Ok(())
 }
@@ -524,7 +526,7 @@ fn renamenx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 fn rename_unless(cx: &mut Cx<'_>, args: Args<'_>, absent: bool) -> Result<bool, Error> {
     let (from, to) = (cx.key(args, 1), Key::new(args.get(2)));
-    cx.db.hold(&[from, to], |db| {
+    let renamed = cx.db.hold(&[from, to], |db| {
         if db.peek(from).is_none() {
             return Err(Error::NoSuchKey);
         }
@@ -536,9 +538,17 @@ fn rename_unless(cx: &mut Cx<'_>, args: Args<'_>, absent: bool) -> Result<bool, 
         }
         let Some(taken) = db.write(from).take() else { return Err(Error::NoSuchKey) };
         let expiry = taken.expiry.map_or(Expiry::Never, Expiry::At);
-        db.write(to).set(New::Taken(taken), expiry);
+        let mut write = db.write(to);
+        write.remove(); // what is set then is a new key
+        write.set(New::Taken(taken), expiry);
+        drop(write);
         Ok(true)
-    })
+    })?;
+    if renamed && from != to {
+        cx.event(Class::GENERIC, "rename_from", from.bytes);
+        cx.event(Class::GENERIC, "rename_to", to.bytes);
+    }
+    Ok(renamed)
 }
 
 /// A database's number as SELECT, MOVE, COPY and SWAPDB read it.
@@ -566,6 +576,10 @@ fn move_(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         db.write_in(to, key).set(New::Taken(taken), expiry);
         true
     });
+    if moved {
+        cx.event(Class::GENERIC, "move_from", key.bytes);
+        cx.event_in(to, Class::GENERIC, "move_to", key.bytes);
+    }
     cx.reply.int(i64::from(moved));
     Ok(())
 }
@@ -589,14 +603,23 @@ fn copy(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return Err(Error::new("ERR source and destination objects are the same"));
     }
     let copied = cx.db.hold(&[from, to], |db| {
-        let Some(taken) = db.write(from).copy() else { return false };
+        let mut source = db.write(from);
+        source.count_lookup();
+        let Some(taken) = source.copy() else { return false };
+        drop(source);
         if !replace && db.peek_in(to_db, to).is_some() {
             return false;
         }
         let expiry = taken.expiry.map_or(Expiry::Never, Expiry::At);
-        db.write_in(to_db, to).set(New::Taken(taken), expiry);
+        let mut write = db.write_in(to_db, to);
+        write.remove(); // what is set then is a new key
+        write.set(New::Taken(taken), expiry);
+        drop(write);
         true
     });
+    if copied {
+        cx.event_in(to_db, Class::GENERIC, "copy_to", to.bytes);
+    }
     cx.reply.int(i64::from(copied));
     Ok(())
 }
@@ -695,88 +718,6 @@ fn wait(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The entry of OBJECT's key; the reply for an absent one is encoded.
-fn object_entry<'a>(cx: &mut Cx<'a>, args: Args<'_>) -> Option<&'a Entry> {
-    let entry = cx.db.peek(cx.key(args, 2));
-    if entry.is_none() {
-        cx.reply.null();
-    }
-    entry
-}
-
-/// Strings up to this length would share a block with their head in Redis: `embstr`.
-const EMBEDDED: usize = 44;
-
-fn object_encoding(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let Some(entry) = object_entry(cx, args) else { return Ok(()) };
-    let key = cx.key(args, 2);
-    let name = encoding(&mut cx.db, key, entry);
-    cx.reply.bulk(name.as_bytes());
-    Ok(())
-}
-
-/// Name of the representation of the value that `entry`, found under `key`, holds, by Redis'
-/// thresholds.
-pub fn encoding<'a>(db: &mut Access<'a>, key: Key<'_>, entry: &'a Entry) -> &'static str {
-    match (entry.type_of(), entry.kind()) {
-        (_, Kind::Int(_)) => "int",
-        (_, Kind::Padded(_)) => "embstr",
-        (_, Kind::Inline(bytes)) if bytes.len() <= EMBEDDED && !entry.is_edited() => "embstr",
-        (_, Kind::Inline(_)) | (Type::String, _) => "raw",
-        (_, Kind::Compact(compact)) => compact.kind.compact_encoding(compact.form),
-        // If another value has taken its place meanwhile, that is what was asked about.
-        (kind, Kind::Object) => match db.collection_of((db.db, key), entry, kind, |seen| match seen
-        {
-            Seen::Compact(compact) => compact.kind.compact_encoding(compact.form),
-            Seen::Object(object) => object.encoding(),
-        }) {
-            Ok(Some(name)) => name,
-            _ => "raw",
-        },
-    }
-}
-
-fn object_refcount(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let Some(entry) = object_entry(cx, args) else { return Ok(()) };
-    // Integers up to here are cells of their own with us, as cheap as Redis' shared ones; whoever
-    // asks is told what Redis tells of those.
-    let shared = matches!(entry.kind(), Kind::Int(0..10_000)) && {
-        let config = &cx.local.config;
-        let policy = config.maxmemory_policy;
-        config.maxmemory == 0 || !(policy.uses_lru() || policy.uses_lfu())
-    };
-    cx.reply.int(if shared { i64::from(i32::MAX) } else { 1 });
-    Ok(())
-}
-
-fn object_idletime(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let Some(entry) = object_entry(cx, args) else { return Ok(()) };
-    if cx.db.policy.lfu {
-        return Err(Error::new(
-            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that \
-             when switching between policies at runtime LRU and LFU data will take some time to \
-             adjust.",
-        ));
-    }
-    let idle = cx.db.policy.idle_ms(entry.access(), cx.db.now);
-    cx.reply.int(idle / 1000);
-    Ok(())
-}
-
-fn object_freq(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let Some(entry) = object_entry(cx, args) else { return Ok(()) };
-    if !cx.db.policy.lfu {
-        return Err(Error::new(
-            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please \
-             note that when switching between policies at runtime LRU and LFU data will take \
-             some time to adjust.",
-        ));
-    }
-    let count = cx.db.policy.frequency(entry.access(), cx.db.now);
-    cx.reply.int(i64::from(count));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -784,7 +725,7 @@ mod tests {
     #[test]
     fn rows_are_sorted() {
         assert!(COMMANDS.is_sorted_by_key(|row| row.name));
-        assert!(OBJECT.is_sorted_by_key(|row| row.name));
+        assert!(object::OBJECT.is_sorted_by_key(|row| row.name));
     }
 
     #[test]

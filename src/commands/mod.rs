@@ -17,6 +17,7 @@ pub mod connection;
 pub mod debug;
 pub mod elements;
 pub mod error;
+pub mod event;
 pub mod help;
 pub mod hyperloglog;
 pub mod info;
@@ -91,9 +92,9 @@ pub struct Shared {
     /// The data.
     pub keyspace: Arc<Keyspace>,
     /// All clients.
-    pub clients: Registry,
+    pub clients: Arc<Registry>,
     /// Pauses, MONITOR and whatever else takes commands off the fast path.
-    pub conditions: Conditions,
+    pub conditions: Arc<Conditions>,
     /// What is counted.
     pub metrics: Metrics,
     /// The way to the main thread.

@@ -2,12 +2,14 @@
 
 use super::table::{Group, Handler};
 use super::{Args, Command, Cx, Error, Flags, KeySpec, help};
+use crate::db::What;
 use crate::resp::Reply;
 use crate::session::hub::Kind;
 use crate::session::registry::Flag;
 use crate::session::{Gates, Session};
 use crate::sync::Ordering;
 use crate::types::glob::Pattern;
+use bytes::Bytes;
 
 const LISTEN: Flags = Flags::PUBSUB.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
 const ASK: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
@@ -133,6 +135,7 @@ pub fn show(session: &mut Session) {
     session.client.flag(Flag::PUBSUB, listens);
     let restricted = listens && !session.resp3;
     session.gate(Gates::SUBSCRIBED, restricted);
+    session.gate(Gates::LISTENS, listens);
     if !listens {
         session.subscriptions = None;
     }
@@ -205,7 +208,17 @@ pub fn forget(cx: &mut Cx<'_>) {
 
 fn send(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Result<(), Error> {
     let clients = &cx.shared.clients;
-    cx.reply.count(clients.hub.publish(kind, args.get(1), args.get(2), clients));
+    let (channel, message) = (args.get(1), args.get(2));
+    let count = if cx.db.is_in_step() {
+        // It leaves when EXEC is done, in its place among the events of keys.
+        let message = Bytes::copy_from_slice(message);
+        cx.db.say(0, channel, What::Sent { shard: kind == Kind::Shard, message });
+        clients.hub.audience(kind, channel)
+    } else {
+        clients.hub.publish(kind, channel, message, clients)
+    };
+    cx.db.told |= count > 0;
+    cx.reply.count(count);
     Ok(())
 }
 

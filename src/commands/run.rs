@@ -11,8 +11,8 @@
 //! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
 use super::{
-    Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, keys_of, room, table,
-    transaction,
+    Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, event, keys_of, room,
+    table, transaction,
 };
 use crate::db::{Access, Key};
 use crate::mem;
@@ -188,6 +188,7 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
             }
             group.restart();
             blocking::call(cx, args);
+            event::heard_by_itself(cx);
             let again = matches!(cx.session.after, After::Retry | After::Await(_));
             if again {
                 cx.session.spent += group.since.elapsed();

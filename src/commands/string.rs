@@ -1,6 +1,7 @@
 //! String commands: values set, read and edited as bytes or numbers.
 
 use super::args::{self, Unit, expiry, integer};
+use super::event::{Class, Voice};
 use super::notes::{Notes, at};
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::db::{Access, Expiry, Key, New, Str};
@@ -254,6 +255,7 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let key = cx.key(args, 1);
     if args.len() == 3 {
         cx.db.write(key).set(value(args, 2), Expiry::Never);
+        cx.event(Class::STRING, "set", key.bytes);
         cx.reply.ok();
         return Ok(());
     }
@@ -276,12 +278,23 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         write.set(value(args, 2), options.expiry);
     }
     drop(write);
+    if act {
+        was_set(cx, key.bytes, matches!(options.expiry, Expiry::At(_)));
+    }
     match (options.get, act) {
         (true, _) => cx.reply.string_or_null(old),
         (false, true) => cx.reply.ok(),
         (false, false) => cx.reply.null(),
     }
     Ok(())
+}
+
+/// A string was set, perhaps with a time.
+fn was_set(cx: &mut Cx<'_>, key: &[u8], timed: bool) {
+    cx.event(Class::STRING, "set", key);
+    if timed {
+        cx.event(Class::GENERIC, "expire", key);
+    }
 }
 
 fn setnx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -292,6 +305,9 @@ fn setnx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         write.set(value(args, 2), Expiry::Never);
     }
     drop(write);
+    if absent {
+        was_set(cx, key.bytes, false);
+    }
     cx.reply.int(i64::from(absent));
     Ok(())
 }
@@ -308,6 +324,7 @@ fn set_with_time(cx: &mut Cx<'_>, args: Args<'_>, unit: Unit) -> Result<(), Erro
     let at = expiry(args.get(2), unit, cx.db.now, cx.row.command.name)?;
     let key = cx.key(args, 1);
     cx.db.write(key).set(value(args, 3), Expiry::At(at));
+    was_set(cx, key.bytes, true);
     cx.reply.ok();
     Ok(())
 }
@@ -319,6 +336,7 @@ fn getset(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     write.count_lookup();
     write.set(value(args, 2), Expiry::Never);
     drop(write);
+    was_set(cx, key.bytes, false);
     cx.reply.string_or_null(old);
     Ok(())
 }
@@ -328,8 +346,11 @@ fn getdel(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let mut write = cx.db.write(key);
     let old = write.text()?;
     write.count_lookup();
-    write.remove();
+    let removed = write.remove();
     drop(write);
+    if removed {
+        cx.event(Class::GENERIC, "del", key.bytes);
+    }
     cx.reply.string_or_null(old);
     Ok(())
 }
@@ -342,6 +363,9 @@ fn delifeq(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         write.remove();
     }
     drop(write);
+    if equal {
+        cx.event(Class::GENERIC, "del", key.bytes);
+    }
     cx.reply.int(i64::from(equal));
     Ok(())
 }
@@ -366,15 +390,16 @@ fn getex(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let value = write.text()?;
     write.count_lookup();
     write.touch();
-    match change {
-        Some(at) if at <= write.now() => {
-            write.remove();
-        }
-        at => {
-            write.expire(at);
-        }
-    }
+    let timed = write.entry().is_some_and(|entry| entry.expiry().is_some());
+    let word = match change {
+        Some(at) if at <= write.now() => write.remove().then_some("del"),
+        Some(at) => write.expire(Some(at)).then_some("expire"),
+        None => (write.expire(None) && timed).then_some("persist"),
+    };
     drop(write);
+    if let Some(word) = word {
+        cx.event(Class::GENERIC, word, key.bytes);
+    }
     cx.reply.string_or_null(value);
     Ok(())
 }
@@ -441,6 +466,7 @@ fn append(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         }
     };
     drop(write);
+    cx.event(Class::STRING, "append", key.bytes);
     cx.reply.count(length);
     Ok(())
 }
@@ -470,7 +496,9 @@ fn setrange(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         Some(text.len())
     });
     drop(write);
-    cx.reply.count(length.ok_or(Error::OutOfMemory)?);
+    let length = length.ok_or(Error::OutOfMemory)?;
+    cx.event(Class::STRING, "setrange", key.bytes);
+    cx.reply.count(length);
     Ok(())
 }
 
@@ -504,6 +532,7 @@ fn add(cx: &mut Cx<'_>, args: Args<'_>, by: i64) -> Result<(), Error> {
     let sum = old.checked_add(by).ok_or(Error::Overflow)?;
     write.set_int(sum);
     drop(write);
+    cx.event(Class::STRING, "incrby", key.bytes);
     cx.reply.int(sum);
     Ok(())
 }
@@ -519,6 +548,7 @@ fn incrbyfloat(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let sum = sum.map_err(|error| Error::new(error.text()))?;
     write.set(New::Plain(&sum), Expiry::Keep);
     drop(write);
+    cx.event(Class::STRING, "incrbyfloat", key.bytes);
     cx.reply.bulk(&sum);
     Ok(())
 }
@@ -554,11 +584,17 @@ fn pairs_ahead(keys: &[Key<'_>], args: Args<'_>) -> Vec<New<'static>> {
     if keys.len() < MANY { Vec::new() } else { keys.iter().enumerate().map(ahead).collect() }
 }
 
-fn set_pairs(db: &mut Access<'_>, keys: &[Key<'_>], args: Args<'_>, ahead: Vec<New<'static>>) {
+fn set_pairs(
+    db: &mut Access<'_>,
+    keys: &[Key<'_>],
+    args: Args<'_>,
+    (ahead, voice): (Vec<New<'static>>, Voice),
+) {
     let mut ahead = ahead.into_iter();
     db.each(keys, |db, i, key| {
         let value = ahead.next().unwrap_or_else(|| value(args, 2 * i + 2));
         db.write(key).set(value, Expiry::Never);
+        voice.event(db, Class::STRING, "set", key.bytes);
         true
     });
 }
@@ -566,18 +602,19 @@ fn set_pairs(db: &mut Access<'_>, keys: &[Key<'_>], args: Args<'_>, ahead: Vec<N
 fn mset(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let keys = pairs(args)?;
     let ahead = pairs_ahead(&keys, args);
-    cx.db.hold(&keys, |db| set_pairs(db, &keys, args, ahead));
+    let voice = cx.voice();
+    cx.db.hold(&keys, |db| set_pairs(db, &keys, args, (ahead, voice)));
     cx.reply.ok();
     Ok(())
 }
 
 fn msetnx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let keys = pairs(args)?;
-    let ahead = pairs_ahead(&keys, args);
+    let (ahead, voice) = (pairs_ahead(&keys, args), cx.voice());
     let set = cx.db.hold(&keys, |db| {
         let free = db.each(&keys, |db, _, key| db.peek(key).is_none());
         if free {
-            set_pairs(db, &keys, args, ahead);
+            set_pairs(db, &keys, args, (ahead, voice));
         }
         free
     });

@@ -187,22 +187,9 @@ fn in_one_step(cx: &mut Cx<'_>, multi: &Multi) {
             cx.reply.null_array();
         }
     };
-    blocking::seize(cx, keys.as_deref());
-    let held = Held(cx);
-    work(held.0);
-    blocking::serve_held(held.0);
-    drop(held);
+    blocking::in_step(cx, keys.as_deref(), work);
     drop(keys);
     cx.session.watching = watching; // its stripes are free again, to be unwatched under
-}
-
-/// Gives back what EXEC holds, also when a command panics.
-struct Held<'c, 'a>(&'c mut Cx<'a>);
-
-impl Drop for Held<'_, '_> {
-    fn drop(&mut self) {
-        self.0.db.let_go();
-    }
 }
 
 fn run_all(cx: &mut Cx<'_>, multi: &Multi) {

@@ -5,6 +5,7 @@ use super::entry::{Entry, Kind, Padded};
 use super::keyspace::{Cause, Commit, Keyspace};
 use super::local::Local;
 use super::many::Held;
+use super::outbox::{Notice, Wants, What};
 use crate::index::{self, Table};
 use crate::sync::gate::Exclusive;
 use crate::sync::stripe::Seen;
@@ -83,6 +84,14 @@ impl Str<'_> {
     }
 }
 
+/// A change to be told of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change {
+    pub number: u64,
+    pub cause: Cause,
+    pub created: bool,
+}
+
 /// The way of one batch of commands into the keyspace, with one time and one selected database.
 /// References it gives out live as long as the batch's pin.
 pub struct Access<'a> {
@@ -99,10 +108,18 @@ pub struct Access<'a> {
     pub policy: Policy,
     /// Expired keys are hidden but stay: writes are paused, or belong to somebody else.
     pub frozen: bool,
+    /// Whose commands these are, as a number that means nothing here; 0 for nobody's.
+    pub actor: u64,
     pub(super) held: Option<Held>,
     /// No other thread is in the keyspace: see [`Access::seize`].
     /// Not dropped by itself, so that an `Access` borrows nothing beyond its last use.
     pub(super) alone: Option<ManuallyDrop<Exclusive<'a>>>,
+    /// What is to be told when the step at hand is done.
+    pub(super) outbox: Vec<Notice>,
+    /// Somebody was told something since this was cleared.
+    pub told: bool,
+    /// Whom to wake then.
+    pub(super) wake: u64,
 }
 
 impl<'a> Access<'a> {
@@ -110,7 +127,21 @@ impl<'a> Access<'a> {
     pub fn new(keyspace: &'a Keyspace, local: &'a mut Local, pin: &'a Pin, db: usize) -> Self {
         let now = keyspace.clock.now();
         let policy = Policy::default();
-        Self { keyspace, local, pin, db, now, policy, frozen: false, held: None, alone: None }
+        Self {
+            keyspace,
+            local,
+            pin,
+            db,
+            now,
+            policy,
+            frozen: false,
+            actor: 0,
+            held: None,
+            alone: None,
+            outbox: Vec::new(),
+            told: false,
+            wake: 0,
+        }
     }
 
     /// The batch's pin.
@@ -181,7 +212,7 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub fn find(&mut self, key: Key<'_>) -> Option<&'a Entry> {
         let Some(entry) = self.peek(key) else {
-            self.local.counters.add_misses(1);
+            self.missed(self.db, key.bytes);
             return None;
         };
         self.local.counters.add_hits(1);
@@ -193,11 +224,10 @@ impl<'a> Access<'a> {
     #[inline]
     pub fn find_untouched(&mut self, key: Key<'_>) -> Option<&'a Entry> {
         let entry = self.peek(key);
-        let counters = &self.local.counters;
         if entry.is_some() {
-            counters.add_hits(1)
+            self.local.counters.add_hits(1);
         } else {
-            counters.add_misses(1)
+            self.missed(self.db, key.bytes);
         }
         entry
     }
@@ -264,6 +294,10 @@ impl<'a> Access<'a> {
         let value = f(self, &alone);
         if within {
             self.alone = Some(ManuallyDrop::new(alone));
+        } else {
+            self.deliver();
+            drop(alone);
+            self.rouse();
         }
         value
     }
@@ -350,6 +384,9 @@ impl<'a> Access<'a> {
         if self.held.is_some() || keys.len() < 2 {
             return f(self);
         }
+        if self.keyspace.wants(Wants::MISSED) {
+            return self.hold(keys, f); // what is missing must be told once
+        }
         let stripes = &self.keyspace.stripes;
         let mut backoff = Backoff::default();
         let mut seen = Vec::with_capacity(keys.len());
@@ -370,12 +407,13 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub(super) fn is_heard(&self, hash: u64) -> bool {
         self.keyspace.stripes.of(hash).load().has_interest()
-            || self.keyspace.observer.get().is_some()
+            || self.keyspace.wants(Wants::OBSERVED | Wants::CREATED)
     }
 
-    /// Tells of a change (K2).
+    /// Tells of a change (K2). `created`: the key was not there before.
     #[cold]
-    pub(super) fn commit(&mut self, number: u64, db: usize, key: Key<'_>, cause: Cause) {
+    pub(super) fn commit(&mut self, change: Change, db: usize, key: Key<'_>) {
+        let Change { number, cause, created } = change;
         let (stripes, watches) = (&self.keyspace.stripes, &self.keyspace.watches);
         if stripes.of(key.hash).load().has_interest() {
             watches.touch(stripes.index(key.hash), db, key.bytes, cause);
@@ -384,6 +422,18 @@ impl<'a> Access<'a> {
         if let Some(observer) = self.keyspace.observer.get() {
             let (seat, key) = (self.local.seat, key.bytes);
             observer.committed(Commit { seat, number, db, key, cause });
+        }
+        let (want, what) = match cause {
+            Cause::Command if created => (Wants::CREATED, What::Created),
+            Cause::Command => return,
+            Cause::Expired => (Wants::GONE, What::Expired),
+            Cause::Evicted => (Wants::GONE, What::Evicted),
+        };
+        if self.keyspace.wants(want) {
+            self.note(db, key.bytes, what);
+            if !self.is_in_step() {
+                self.deliver(); // the caller holds the stripe, and wakes afterwards
+            }
         }
     }
 }

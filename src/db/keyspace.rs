@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
+use super::outbox::{Herald, Wants};
 use super::wait::Waits;
 use super::watch::Watches;
 use crate::clock::Clock;
@@ -10,7 +11,7 @@ use crate::index::scan::Census;
 use crate::index::{Root, Table};
 use crate::sync::gate::{Exclusive, Gate};
 use crate::sync::stripe::Stripes;
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, Pin};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, Pin};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
@@ -66,6 +67,9 @@ pub struct Keyspace {
     counters: Box<[Arc<Counters>]>,
     seats_taken: AtomicUsize,
     pub(super) observer: OnceLock<Box<dyn Observer>>,
+    pub(super) herald: OnceLock<Box<dyn Herald>>,
+    /// See [`Wants`].
+    pub(super) wants: AtomicU32,
     /// Who is told of changes of single keys.
     pub(super) watches: Watches,
     /// Who waits for single keys.
@@ -105,6 +109,8 @@ impl Keyspace {
             counters: (0..seats).map(|_| Arc::new(Counters::new(databases))).collect(),
             seats_taken: AtomicUsize::new(0),
             observer: OnceLock::new(),
+            herald: OnceLock::new(),
+            wants: AtomicU32::new(0),
             watches: Watches::default(),
             waits: Waits::default(),
             flushed: Arc::default(),
@@ -124,7 +130,9 @@ impl Keyspace {
 
     /// Sets who hears of changes. Once, before any thread works.
     pub fn observe(&self, observer: Box<dyn Observer>) -> bool {
-        self.observer.set(observer).is_ok()
+        let first = self.observer.set(observer).is_ok();
+        self.want(Wants::OBSERVED, true);
+        first
     }
 
     /// The table of a database; none while it holds no key.

@@ -163,7 +163,11 @@ impl<'a> Access<'a> {
 
     /// The end of what [`Access::seize`] began.
     pub fn let_go(&mut self) {
-        drop(self.alone.take().map(ManuallyDrop::into_inner));
+        if let Some(alone) = self.alone.take() {
+            self.deliver();
+            drop(ManuallyDrop::into_inner(alone));
+            self.rouse();
+        }
         if self.held.is_some() {
             drop(Release(self));
             self.settle_drift();
@@ -181,7 +185,11 @@ impl Drop for Release<'_, '_> {
             // What was read under the stripes counts as seen, whether or not it was changed.
             let seen = held.number - u64::from(!held.changed);
             self.0.local.clock = self.0.local.clock.max(seen);
+            self.0.deliver(); // N1
             held.release(&self.0.keyspace.stripes);
+            if self.0.wake != 0 {
+                self.0.rouse();
+            }
         }
     }
 }

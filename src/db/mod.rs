@@ -8,7 +8,7 @@
 //! - **K1** Every change of a key happens under its stripe and ends with a new number; a change of
 //!   several keys marks all their stripes unsettled before the first.
 //! - **K2** What leaves the keyspace (log, watchers, notifications) is told under the stripe, after
-//!   the change, with its number: [`Observer`].
+//!   the change: with its number to the [`Observer`], in words to the [`Herald`].
 //! - **K3** An expired key is never returned. Whoever meets one while writing removes it first; a
 //!   reader takes it for absent and lets the background remove it.
 //! - **K4** Whole databases are exchanged only in exclusive mode ([`crate::sync::gate`]).
@@ -24,6 +24,7 @@ mod keyspace;
 pub mod lifetimes;
 mod local;
 mod many;
+mod outbox;
 mod wait;
 mod watch;
 mod write;
@@ -36,6 +37,7 @@ pub use evict::{Candidates, Evict, Order};
 pub use expire::Sweeper;
 pub use keyspace::{Cause, Commit, Keyspace, Observer};
 pub use local::{Counters, Local, used_memory};
+pub use outbox::{Herald, Notice, Wants, What};
 pub use wait::{Ready, Waiter, Waiting};
 pub use watch::{Watcher, Watching};
 pub use write::{Expiry, Holds, New, Taken, Write};

@@ -8,10 +8,11 @@
 
 #![allow(unsafe_code)]
 
-use super::access::{Access, Key, Str, WrongType};
+use super::access::{Access, Change, Key, Str, WrongType};
 use super::entry::{Body, Compact, Entry, INLINE_LIMIT, Kind, Owned, Padded};
 use super::expire;
 use super::keyspace::Cause;
+use super::outbox::{Wants, What};
 use super::watch::Watching;
 use crate::index::{Place, Table};
 use crate::types::number;
@@ -132,6 +133,8 @@ pub struct Write<'w, 'a> {
     place: Option<Place<'a, Entry>>,
     /// The command changed the key, and nobody was told yet.
     dirty: bool,
+    /// It did not exist before.
+    created: bool,
     /// Number of the last change told under this stripe: expiry, eviction.
     told: Option<u64>,
     owns_stripe: bool,
@@ -156,8 +159,9 @@ impl<'a> Access<'a> {
             assert!(self.holds(key.hash), "writes stay within what is held");
         }
         let place = table.place(key.hash, key.bytes, self.pin);
-        let (dirty, told) = (false, None);
-        let mut write = Write { access: self, table, db, key, place, dirty, told, owns_stripe };
+        let (dirty, created, told) = (false, false, None);
+        let mut write =
+            Write { access: self, table, db, key, place, dirty, created, told, owns_stripe };
         if let Some(entry) = write.raw_entry()
             && entry.is_expired(write.access.now)
         {
@@ -285,8 +289,17 @@ impl<'a> Write<'_, 'a> {
 
     /// Counts the look-up as a hit or miss, for commands that also read.
     pub fn count_lookup(&mut self) {
-        let counters = &self.access.local.counters;
-        if self.exists() { counters.add_hits(1) } else { counters.add_misses(1) }
+        if self.exists() {
+            self.access.local.counters.add_hits(1);
+        } else {
+            self.access.local.counters.add_misses(1);
+            if self.access.keyspace.wants(Wants::MISSED) {
+                self.access.note(self.db, self.key.bytes, What::Missed);
+                if !self.access.is_in_step() {
+                    self.access.deliver(); // whom it concerns is woken when the stripe is free
+                }
+            }
+        }
     }
 
     /// Stores an integer in place when the key holds one, keeping its expiry.
@@ -437,6 +450,7 @@ impl<'a> Write<'_, 'a> {
         if old.is_none() {
             counters.add_key(self.db, 1);
             self.access.local.drift[self.db] += 1;
+            self.created = true;
         }
         match (old.unwrap_or(false), due) {
             (false, Some(_)) => counters.add_volatile(self.db, 1),
@@ -477,7 +491,8 @@ impl<'a> Write<'_, 'a> {
         let number = self.next_number();
         self.access.local.clock = number;
         self.access.local.counters.add_changes(1);
-        self.access.commit(number, self.db, self.key, cause);
+        let change = Change { number, cause, created: false };
+        self.access.commit(change, self.db, self.key);
         self.told = Some(number);
     }
 
@@ -504,6 +519,9 @@ impl Drop for Write<'_, '_> {
                     let access = &mut *self.access;
                     access.local.clock = access.local.clock.max(stripe.load().number());
                     stripe.unlock_unchanged();
+                    if access.wake != 0 {
+                        access.rouse();
+                    }
                 }
                 return;
             }
@@ -511,11 +529,15 @@ impl Drop for Write<'_, '_> {
         if self.dirty {
             self.access.local.counters.add_changes(1);
             if self.access.is_heard(self.key.hash) {
-                self.access.commit(number, self.db, self.key, Cause::Command);
+                let (cause, created) = (Cause::Command, self.created);
+                self.access.commit(Change { number, cause, created }, self.db, self.key);
             }
         }
         if self.owns_stripe {
             self.access.local.clock = stripe.unlock(number);
+            if self.access.wake != 0 {
+                self.access.rouse();
+            }
             if self.access.local.drift[self.db].abs() >= DRIFT {
                 self.access.settle_drift();
             }

@@ -467,7 +467,7 @@ impl Worker {
                 client.flag(Flag::CLOSING, true);
                 return;
             }
-            After::Park(until) => (until, Why::Reply(conn.session.unblockable)),
+            After::Park(until) => (until, Why::Reply(conn.session.unblockable && until > 0)),
             After::Retry => (0, Why::Again), // in the next turn, after the others
             After::Await(until) => (until, Why::Again),
             After::Paused => {

@@ -7,7 +7,7 @@ use super::logging::{self, Log, Options};
 use super::start;
 use crate::clock::Clock;
 use crate::commands::table::{rename, table};
-use crate::commands::{Shared, config};
+use crate::commands::{Shared, config, event};
 use crate::config::live::Live;
 use crate::config::{Config, Startup};
 use crate::db::Keyspace;
@@ -17,7 +17,6 @@ use crate::net::listen::{self, Listener};
 use crate::net::{Handle, Worker};
 use crate::session::Registry;
 use crate::session::control::Control;
-use crate::session::pause::Conditions;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::path::Path;
@@ -117,6 +116,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
             applied(&shared, new);
         }
     });
+    event::connect(&shared);
     applied(&shared, &shared.config.get());
     if let Err(error) = config::score_out_of_memory(&shared.config.get(), false) {
         tracing::warn!("Unable to write oom_score_adj: {error}");
@@ -138,6 +138,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
 /// What follows from a configuration at once, in whatever thread changed it.
 fn applied(shared: &Shared, config: &Config) {
     crate::net::set_precise(&shared.conditions, config);
+    event::configure(shared, config.notify_keyspace_events);
     if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory) {
         shared.clients.enforce(limit);
     }
@@ -150,8 +151,8 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
     let databases = (config.databases as usize).clamp(1, 256);
     Arc::new(Shared {
         keyspace: Arc::new(Keyspace::new(databases, workers + OTHER_SEATS, clock)),
-        clients: Registry::new(workers),
-        conditions: Conditions::default(),
+        clients: Arc::new(Registry::new(workers)),
+        conditions: Arc::default(),
         metrics: Metrics::new(workers + 1, table().rows.len()),
         control: Control::default(),
         started_ms,

@@ -85,20 +85,36 @@ impl Topic {
         groups.is_empty()
     }
 
-    /// Posts to every worker that has listeners (H3). Returns how many listen.
-    fn post(self: &Arc<Self>, frames: impl FnOnce() -> Frames, registry: &Registry) -> usize {
+    /// Posts to every worker that has listeners (H3).
+    fn post(self: &Arc<Self>, frames: impl FnOnce() -> Frames, registry: &Registry) -> Posted {
         let groups = self.groups.lock();
+        let mut posted = Posted::default();
         if groups.is_empty() {
-            return 0;
+            return posted;
         }
         let frames = Arc::new(frames());
-        let mut count = 0;
         for group in groups.iter() {
-            count += group.clients.len();
+            posted.count += group.clients.len();
+            posted.workers |= registry.bit(group.worker);
             let mail = Mail::Message(Arc::clone(self), Arc::clone(&frames));
-            registry.mailbox(group.worker).put(mail);
+            registry.mailbox(group.worker).leave(mail);
         }
-        count
+        posted
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// How many hear it.
+    pub count: usize,
+    /// The workers that deliver it, to be woken by [`Registry::rouse`].
+    pub workers: u64,
+}
+
+impl Posted {
+    const fn and(self, other: Self) -> Self {
+        Self { count: self.count + other.count, workers: self.workers | other.workers }
     }
 }
 
@@ -268,15 +284,35 @@ impl Hub {
         message: &[u8],
         registry: &Registry,
     ) -> usize {
+        let posted = self.post(kind, channel, message, registry);
+        registry.rouse(posted.workers);
+        posted.count
+    }
+
+    /// As [`Hub::publish`], but no worker is woken yet.
+    pub fn post(&self, kind: Kind, channel: &[u8], message: &[u8], registry: &Registry) -> Posted {
         let word: &[u8] = if kind == Kind::Shard { b"smessage" } else { b"message" };
         let topic = self.topics(kind).read_sync(channel, |_, topic| Arc::clone(topic));
-        let mut count = topic
-            .map_or(0, |topic| topic.post(|| Frames::new(&[word, channel, message]), registry));
+        let frames = || Frames::new(&[word, channel, message]);
+        let mut posted = topic.map_or_else(Posted::default, |topic| topic.post(frames, registry));
         if kind == Kind::Channel && self.pattern_count.load(Ordering::Acquire) > 0 {
             for topic in self.patterns.read().values() {
                 if topic.pattern.as_ref().is_some_and(|pattern| pattern.matches(channel)) {
                     let words: [&[u8]; 4] = [b"pmessage", &topic.name, channel, message];
-                    count += topic.post(|| Frames::new(&words), registry);
+                    posted = posted.and(topic.post(|| Frames::new(&words), registry));
+                }
+            }
+        }
+        posted
+    }
+
+    /// How many would hear a message to `channel` now.
+    pub fn audience(&self, kind: Kind, channel: &[u8]) -> usize {
+        let mut count = self.listeners(kind, channel);
+        if kind == Kind::Channel && self.pattern_count.load(Ordering::Acquire) > 0 {
+            for topic in self.patterns.read().values() {
+                if topic.pattern.as_ref().is_some_and(|pattern| pattern.matches(channel)) {
+                    count += topic.len();
                 }
             }
         }

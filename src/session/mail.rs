@@ -103,6 +103,11 @@ impl Mailbox {
         let _ = self.wake.set(Box::new(wake));
     }
 
+    /// Puts a message; [`Mailbox::rouse`] must follow, when the caller holds nothing any more.
+    pub fn leave(&self, mail: Mail) {
+        self.queue.push(mail);
+    }
+
     /// Puts a message and wakes the owner if it sleeps.
     pub fn put(&self, mail: Mail) {
         self.queue.push(mail);

@@ -26,7 +26,7 @@ pub enum After {
     Close,
     /// The reply is withheld, and this client not served, before this time (milliseconds of the
     /// server's clock); the worker goes on with others. CLIENT UNBLOCK ends it early for commands
-    /// with the flag BLOCKING.
+    /// with the flag BLOCKING. 0: as soon as what is in the worker's mailbox now was delivered.
     Park(u64),
     /// The command has done a slice of its work, and where it stands is in [`Session::resume`]: run it
     /// again after the other clients. Nothing of its reply may be encoded yet.
@@ -73,6 +73,8 @@ impl Gates {
     pub const READONLY: u32 = 1 << 6;
     /// The next command may touch a slot that is being moved here (ASKING).
     pub const ASKING: u32 = 1 << 7;
+    /// Listens to channels, in whatever protocol.
+    pub const LISTENS: u32 = 1 << 8;
     /// Gates that only colour what a command does: no request need leave the fast path for them.
     pub const PASSIVE: u32 = Self::NO_TOUCH | Self::READONLY;
 }

@@ -18,6 +18,7 @@ pub enum PauseKind {
 #[derive(Debug, Default)]
 pub struct Conditions {
     bits: AtomicU32,
+    events: AtomicU32,
     pause: Mutex<Option<(PauseKind, i64)>>,
 }
 
@@ -34,12 +35,26 @@ impl Conditions {
     pub const PRECISE: u32 = 1 << 4;
     /// Clients wait for keys: writes of those serve them.
     pub const AWAITED: u32 = 1 << 5;
+    /// Keyspace events are wanted: commands that write run as one step with them.
+    pub const NOTIFIED: u32 = 1 << 6;
 
     /// The bits in force.
     #[inline(always)]
     pub fn bits(&self) -> u32 {
         // Relaxed: a condition that starts now may be seen by the command after the next.
         self.bits.load(Ordering::Relaxed)
+    }
+
+    /// The classes of keyspace events that are wanted; 0 if none is, or none would be published.
+    #[inline(always)]
+    pub fn events(&self) -> u32 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Sets them.
+    pub fn set_events(&self, classes: u32) {
+        self.events.store(classes, Ordering::Release);
+        self.set(Self::NOTIFIED, classes != 0);
     }
 
     /// Sets or clears bits.

@@ -311,6 +311,19 @@ impl Registry {
         &self.mailboxes[n]
     }
 
+    /// A worker's bit among those that [`Registry::rouse`] is told; beyond 64 some share one.
+    pub fn bit(&self, worker: usize) -> u64 {
+        1 << (worker % 64)
+    }
+
+    /// Wakes the workers whose bits are set, if they sleep.
+    pub fn rouse(&self, workers: u64) {
+        if workers != 0 {
+            let named = |n: &usize| workers & self.bit(*n) != 0;
+            (0..self.workers()).filter(named).for_each(|n| self.mailboxes[n].rouse());
+        }
+    }
+
     /// The worker with the fewest connections.
     pub fn idlest(&self) -> usize {
         let load = |n: &usize| self.per_worker[*n].load(Ordering::Relaxed);

@@ -10,7 +10,6 @@ use eonkv::metrics::{Metrics, Process};
 use eonkv::resp::Reply;
 use eonkv::resp::request::{Batch, Limits, Parser};
 use eonkv::session::control::Control;
-use eonkv::session::pause::Conditions;
 use eonkv::session::registry::Origin;
 use eonkv::session::{After, Registry, Session};
 use eonkv::sync::pin;
@@ -32,8 +31,8 @@ impl Server {
             config: Live::new(Config::default()),
             config_file: None,
             keyspace: Arc::new(Keyspace::new(16, 1, clock)),
-            clients: Registry::new(1),
-            conditions: Conditions::default(),
+            clients: Arc::new(Registry::new(1)),
+            conditions: Arc::default(),
             metrics: Metrics::new(1, table().rows.len()),
             control: Control::default(),
             run_id: "0".repeat(40),

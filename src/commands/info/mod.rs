@@ -128,7 +128,7 @@ mod tests {
     use crate::config::{Config, live::Live};
     use crate::db::Keyspace;
     use crate::metrics::{Metrics, Process};
-    use crate::session::{Registry, control::Control, pause::Conditions};
+    use crate::session::{Registry, control::Control};
     use std::collections::HashSet;
     use std::sync::Arc;
 
@@ -143,8 +143,8 @@ mod tests {
             config: Live::new(Config::default()),
             config_file: None,
             keyspace: Arc::new(Keyspace::new(16, 1, clock)),
-            clients: Registry::new(1),
-            conditions: Conditions::default(),
+            clients: Arc::new(Registry::new(1)),
+            conditions: Arc::default(),
             metrics: Metrics::new(1, table().rows.len()),
             control: Control::default(),
             started_ms,
