@@ -59,4 +59,63 @@ impl<'a> Access<'a> {
             _ => Err(WrongType),
         }
     }
+
+    /// Reads several collections, each of one of `kinds`, as they are at one instant; None for keys
+    /// that do not exist. If all are small `f` runs without a lock, and runs again if one of them
+    /// changed meanwhile; else it runs while all stripes are held.
+    pub fn collections<T>(
+        &mut self,
+        keys: &[Key<'_>],
+        kinds: &[Type],
+        mut f: impl FnMut(&[Option<Seen<'_>>]) -> T,
+    ) -> Result<T, WrongType> {
+        let small = self.read_many(keys, |access| {
+            let mut seen = Vec::with_capacity(keys.len());
+            for key in keys {
+                seen.push(match access.find(*key).map(|entry| (entry, entry.kind())) {
+                    None => None,
+                    Some((_, Kind::Compact(compact))) if kinds.contains(&compact.kind) => {
+                        Some(Seen::Compact(compact))
+                    }
+                    Some((entry, Kind::Object)) if kinds.contains(&entry.type_of()) => {
+                        return Ok(None);
+                    }
+                    Some(_) => return Err(WrongType),
+                });
+            }
+            Ok(Some(f(&seen)))
+        })?;
+        match small {
+            Some(value) => Ok(value),
+            None => self.hold(keys, |access| access.held_collections(keys, kinds, f)),
+        }
+    }
+
+    /// See [`Access::collections`]; all stripes of `keys` are held.
+    fn held_collections<T>(
+        &mut self,
+        keys: &[Key<'_>],
+        kinds: &[Type],
+        mut f: impl FnMut(&[Option<Seen<'_>>]) -> T,
+    ) -> Result<T, WrongType> {
+        // Removes expired keys, which needs `self` whole, before references to objects are taken.
+        let entries: Vec<_> = keys.iter().map(|key| self.peek(*key)).collect();
+        let mut seen = Vec::with_capacity(keys.len());
+        for (key, entry) in keys.iter().zip(entries) {
+            let Some(entry) = entry else {
+                seen.push(None);
+                continue;
+            };
+            seen.push(match entry.kind() {
+                Kind::Compact(compact) if kinds.contains(&compact.kind) => {
+                    Some(Seen::Compact(compact))
+                }
+                Kind::Object if kinds.contains(&entry.type_of()) => {
+                    self.held_object(*key).map(Seen::Object)
+                }
+                _ => return Err(WrongType),
+            });
+        }
+        Ok(f(&seen))
+    }
 }

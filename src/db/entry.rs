@@ -416,6 +416,17 @@ impl Entry {
         unsafe { cell.load(Ordering::Relaxed).as_mut() }
     }
 
+    /// The object, for reading, where [`Entry::object`] would do.
+    ///
+    /// # Safety
+    /// The stripe is held for as long as the reference lives, and no other reference to the object is
+    /// mutable (N3).
+    pub unsafe fn shared_object(&self) -> Option<&Object> {
+        let cell = self.object_cell(self.shape())?;
+        // SAFETY: N3: null or owned by this entry, and the caller keeps it from being changed.
+        unsafe { cell.load(Ordering::Relaxed).as_ref() }
+    }
+
     /// Moves the object out, for an entry that is about to be replaced.
     ///
     /// # Safety

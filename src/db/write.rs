@@ -170,6 +170,17 @@ impl<'a> Access<'a> {
         write
     }
 
+    /// The object that a key of the selected database holds, for reading under a stripe that is held.
+    /// A [`Write`], which could change it, needs all of `self`.
+    pub(super) fn held_object(&self, key: Key<'_>) -> Option<&Object> {
+        assert!(self.holds(key.hash), "an object is read under its stripe");
+        let table = self.keyspace.table(self.db, self.pin)?;
+        let entry = table.place(key.hash, key.bytes, self.pin)?.record();
+        // SAFETY: the stripe is held, and while `self` is borrowed there is no `Write` (P1), so the
+        // entry found stays (P2) and no reference to its object is mutable.
+        unsafe { entry.shared_object() }
+    }
+
     /// Passes the counted differences of all tables on, and lets them grow or shrink.
     #[cold]
     pub(super) fn settle_drift(&mut self) {

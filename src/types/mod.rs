@@ -12,6 +12,8 @@ pub mod list;
 pub mod number;
 pub mod object;
 pub mod packed;
+pub mod sample;
+pub mod set;
 pub mod stream;
 pub mod table;
 pub mod zset;

@@ -4,6 +4,7 @@
 //! are called, how much memory an object holds, how it is copied and whether freeing it takes long.
 
 use super::list::List;
+use super::set;
 use super::stream::Stream;
 use super::zset::SortedSet;
 use bytes::Bytes;
@@ -56,6 +57,7 @@ impl Type {
     pub const fn compact_encoding(self, form: u8) -> &'static str {
         match self {
             Self::Set if form == INTSET => "intset",
+            Self::Set => "hashtable", // as Redis 7.0 keeps, and names, all other sets
             _ => "listpack",
         }
     }
@@ -73,6 +75,8 @@ pub enum Object {
     String(Bytes),
     /// A long list.
     List(List),
+    /// A large set.
+    Set(Box<set::Large>),
     /// A large sorted set.
     ZSet(Box<SortedSet>),
     /// Any stream.
@@ -85,6 +89,7 @@ impl Object {
         match self {
             Self::String(_) => Type::String,
             Self::List(_) => Type::List,
+            Self::Set(_) => Type::Set,
             Self::ZSet(_) => Type::ZSet,
             Self::Stream(_) => Type::Stream,
         }
@@ -95,6 +100,7 @@ impl Object {
         match self {
             Self::String(bytes) => crate::mem::class(bytes.len().max(1)),
             Self::List(list) => list.weight(),
+            Self::Set(set) => set.weight(),
             Self::ZSet(set) => set.weight(),
             Self::Stream(stream) => stream.weight(),
         }
@@ -105,6 +111,7 @@ impl Object {
         match self {
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
+            Self::Set(_) => "hashtable",
             Self::ZSet(_) => "skiplist",
             Self::Stream(_) => "stream",
         }
@@ -115,6 +122,7 @@ impl Object {
         match self {
             Self::String(_) => 1,
             Self::List(list) => list.len() / 64,
+            Self::Set(set) => set.pieces(),
             Self::ZSet(set) => set.len() / 8,
             Self::Stream(stream) => stream.pieces(),
         }
@@ -125,6 +133,7 @@ impl Object {
         match self {
             Self::String(bytes) => Self::String(bytes.clone()),
             Self::List(list) => Self::List(list.clone()),
+            Self::Set(set) => Self::Set(set.clone()),
             Self::ZSet(set) => Self::ZSet(Box::new(set.duplicate())),
             Self::Stream(stream) => Self::Stream(stream.clone()),
         }
