@@ -33,6 +33,7 @@ pub mod page;
 pub mod pubsub;
 pub mod room;
 pub mod run;
+pub mod set;
 pub mod slice;
 pub mod slowlog;
 pub mod sources;
@@ -76,6 +77,7 @@ pub static GROUPS: &[&[Command]] = &[
     memory::COMMANDS,
     monitor::MONITOR,
     pubsub::COMMANDS,
+    set::COMMANDS,
     slowlog::COMMANDS,
     string::COMMANDS,
     time::COMMANDS,

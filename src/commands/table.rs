@@ -174,6 +174,12 @@ impl KeySpec {
         }
     }
 
+    /// As many keys as argument `at` says, right after it.
+    pub const fn counted(at: i16, flags: &'static [&'static str]) -> Self {
+        let find = Find::KeyNum { count: 0, first: 1, step: 1 };
+        Self { begin: Begin::Index(at), find, flags, note: "" }
+    }
+
     /// Explains the flags.
     pub const fn note(self, note: &'static str) -> Self {
         Self { note, ..self }

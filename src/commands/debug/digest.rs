@@ -2,8 +2,10 @@
 //! nothing else: not on order, encoding or history.
 
 use super::super::slice::{self, Slice};
-use super::super::{Args, Cx, Error};
-use crate::db::{Counters, Key, Str};
+use super::super::{Args, Cx, Error, set};
+use crate::db::{Counters, Entry, Key, Seen, Str};
+use crate::types::object::{Object, Type};
+use crate::types::table::View;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
@@ -42,13 +44,27 @@ fn text(digest: &Digest) -> String {
 /// Bytes of a long value hashed between two looks at the time: a tenth of a millisecond.
 const PIECE: usize = 64 * 1024;
 
+/// Elements of a large collection hashed between two looks at the time.
+const ELEMENTS: usize = 256;
+
 /// A long value being hashed, piece by piece.
 #[derive(Debug)]
 struct Long {
-    text: Bytes,
-    at: usize,
-    hasher: Sha256,
+    work: Work,
     expires: bool,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// A text, from a place on.
+    Text { text: Bytes, at: usize, hasher: Sha256 },
+    /// Elements whose order does not matter, as they were at one moment.
+    Elements { kind: Type, view: View, sum: Digest },
+}
+
+/// The content of a collection without order, from the sum of its elements' digests.
+fn unordered(kind: Type, sum: &Digest) -> Digest {
+    hash(&[kind.name().as_bytes(), sum])
 }
 
 /// The digest of a value from that of its content.
@@ -72,27 +88,66 @@ fn value(cx: &mut Cx<'_>, db: usize, key: Key<'_>) -> Value {
             let mut hasher = Sha256::new();
             add(&mut hasher, kind);
             hasher.update((text.len() as u64).to_le_bytes());
-            return Value::Long(Box::new(Long { text, at: 0, hasher, expires }));
+            let work = Work::Text { text, at: 0, hasher };
+            return Value::Long(Box::new(Long { work, expires }));
         }
         Ok(Some(text)) => text.with(|bytes| hash(&[kind, bytes])),
         Ok(None) => return Value::Known(NOTHING), // removed since
-        Err(_) => hash(&[kind]),
+        Err(_) => match collection(cx, db, key, entry) {
+            Some(Content::Known(content)) => content,
+            Some(Content::Long(work)) => return Value::Long(Box::new(Long { work, expires })),
+            None => return Value::Known(NOTHING),
+        },
     };
     Value::Known(with_expiry(&content, expires))
+}
+
+/// What a collection holds, as far as it is known at once.
+enum Content {
+    Known(Digest),
+    Long(Work),
+}
+
+/// Looks at a value that is no string; none if it has become another since.
+fn collection<'a>(cx: &mut Cx<'a>, db: usize, key: Key<'_>, entry: &'a Entry) -> Option<Content> {
+    let kind = entry.type_of();
+    let look = |seen: Seen<'_>| match (kind, seen) {
+        (_, Seen::Object(Object::Set(set))) => {
+            Content::Long(Work::Elements { kind, view: set.snapshot(), sum: NOTHING })
+        }
+        (Type::Set, seen) => {
+            let mut sum = NOTHING;
+            set::view(seen).each(|member| member.with(|text| mix(&mut sum, &hash(&[text]))));
+            Content::Known(unordered(kind, &sum))
+        }
+        _ => Content::Known(hash(&[kind.name().as_bytes()])),
+    };
+    cx.db.collection_of((db, key), entry, kind, look).ok().flatten()
 }
 
 impl Long {
     /// Goes on until `slice` is over. The digest, once all is hashed.
     fn go_on(&mut self, slice: &Slice) -> Option<Digest> {
-        while self.at < self.text.len() {
-            let end = (self.at + PIECE).min(self.text.len());
-            self.hasher.update(&self.text[self.at..end]);
-            self.at = end;
+        let content = loop {
+            match &mut self.work {
+                Work::Text { text, at, hasher } if *at == text.len() => {
+                    break finish(std::mem::take(hasher));
+                }
+                Work::Text { text, at, hasher } => {
+                    let end = (*at + PIECE).min(text.len());
+                    hasher.update(&text[*at..end]);
+                    *at = end;
+                }
+                Work::Elements { kind, view, sum } => {
+                    if !view.next(ELEMENTS, |element| mix(sum, &hash(&[element]))) {
+                        break unordered(*kind, sum);
+                    }
+                }
+            }
             if slice.is_over() {
                 return None;
             }
-        }
-        let content = finish(std::mem::take(&mut self.hasher));
+        };
         Some(with_expiry(&content, self.expires))
     }
 }
