@@ -96,6 +96,7 @@ impl Worker {
                 worker: 0,
                 candidates: Candidates::default(),
                 waited: Duration::ZERO,
+                scratch: Vec::new(),
             },
             seat: shared.keyspace.sit(),
             session: Session::new(shared.clients.add(origin), false),

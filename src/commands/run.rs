@@ -80,10 +80,14 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
         }
         let gates = cx.session.gates & !Gates::PASSIVE | conditions | short;
         match plan.row {
-            Some(row) if gates == 0 && small && is_quick(row, args) => {
+            Some(row)
+                if gates == 0 && small && is_quick(row, args) && cx.session.resume.is_none() =>
+            {
                 (cx.row, cx.hash) = (row, plan.hash);
                 call(&mut cx, args);
-                group.add(row);
+                if cx.session.resume.is_none() {
+                    group.add(row); // else its last slice will count
+                }
                 if cx.db.has_ready() {
                     blocking::serve_all(&mut cx);
                 }

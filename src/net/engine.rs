@@ -43,6 +43,7 @@ impl Engine {
         let local = Local {
             config: Arc::clone(config.config()),
             waited: std::time::Duration::ZERO,
+            scratch: Vec::new(),
             worker: number,
             candidates: db::Candidates::default(),
         };

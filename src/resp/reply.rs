@@ -261,6 +261,33 @@ impl Reply {
         self.bytes.extend_from_slice(encoded);
     }
 
+    /// Encoded bytes by reference.
+    pub fn raw_shared(&mut self, encoded: Bytes) {
+        if encoded.len() < SHARE_FROM {
+            return self.raw(&encoded);
+        }
+        self.shared_len += encoded.len();
+        self.shared.push((self.bytes.len(), encoded));
+    }
+
+    /// Moves what `other` holds behind what is here.
+    pub fn append(&mut self, other: &mut Self) {
+        let mut from = 0;
+        for (at, value) in other.take_shared() {
+            self.raw(&other.bytes[from..at]);
+            self.raw_shared(value);
+            from = at;
+        }
+        self.raw(&other.bytes[from..]);
+        other.clear();
+    }
+
+    /// Takes the values by reference away, each with the offset in `bytes` before which it goes.
+    pub fn take_shared(&mut self) -> Vec<(usize, Bytes)> {
+        self.shared_len = 0;
+        std::mem::take(&mut self.shared)
+    }
+
     #[inline(always)]
     fn line_end(&mut self) {
         self.bytes.extend_from_slice(b"\r\n");
@@ -320,6 +347,20 @@ mod tests {
         assert_eq!(reply.bytes, b"-ERR bad  +OK\r\n");
         assert_eq!(reply.last_error(), Some(b"ERR bad  +OK".as_slice()));
         assert_eq!(reply.errors(), 1);
+    }
+
+    #[test]
+    fn appended_replies_keep_the_order() {
+        let (mut whole, mut part) = (Reply::default(), Reply::default());
+        whole.ok();
+        part.int(1);
+        part.bulk_shared(Bytes::from(vec![b'x'; SHARE_FROM]));
+        part.int(2);
+        let len = part.len();
+        whole.append(&mut part);
+        assert_eq!((whole.len(), part.len()), (5 + len, 0));
+        assert_eq!(whole.bytes, b"+OK\r\n:1\r\n$16384\r\n\r\n:2\r\n");
+        assert_eq!(whole.shared[0].0, 5 + 4 + 8);
     }
 
     #[test]

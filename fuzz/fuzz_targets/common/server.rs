@@ -45,6 +45,7 @@ impl Server {
             worker: 0,
             candidates: db::Candidates::default(),
             waited: Default::default(),
+            scratch: Vec::new(),
         };
         let seat = shared.keyspace.sit();
         let session = Session::new(client, false);

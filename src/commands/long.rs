@@ -1,0 +1,97 @@
+//! Replies over many elements: encoded in slices, from what was taken under the stripe.
+//!
+//! The handler takes what it needs at one instant (references to shared blocks cost little) and hands
+//! it to [`begin`] as a [`Source`]. Short replies are encoded at once. For long ones the worker serves
+//! its other clients in between ([`super::slice`]): nobody waits for a million elements. A reply
+//! grows by blocks, never by one that must be moved, and goes to the connection by reference.
+//!
+//! A client whose output limit the reply passes will be closed when it gets there, so from that size
+//! on encoding it is idle: what there is goes out, and the limit does the rest.
+
+use super::slice::{self, Slice};
+use super::{Cx, Error};
+use crate::resp::Reply;
+use crate::session::registry::Class;
+use bytes::Bytes;
+use std::any::Any;
+
+/// What a long reply is made of.
+pub trait Source: Any + Send {
+    /// Encodes some elements, some ten microseconds of work. False if there are none left.
+    fn encode(&mut self, reply: &mut Reply) -> bool;
+}
+
+/// Bytes of a block of a long reply.
+const BLOCK: usize = 256 * 1024;
+
+/// A reply that is being encoded.
+struct Long<S> {
+    source: S,
+    done: Vec<Bytes>,
+    bytes: usize,
+    /// The block at hand.
+    reply: Reply,
+}
+
+/// Encodes a reply from `source`, head included. The command is called again until it is whole, and
+/// must then return what [`resume`] says.
+pub fn begin<S: Source>(cx: &mut Cx<'_>, source: S) -> Result<(), Error> {
+    let mut reply = Reply::default();
+    reply.resp3 = cx.reply.resp3;
+    go_on(cx, Box::new(Long { source, done: Vec::new(), bytes: 0, reply }))
+}
+
+/// Goes on with a reply from a source of this type, if that is what the command is at.
+pub fn resume<S: Source>(cx: &mut Cx<'_>) -> Option<Result<(), Error>> {
+    let state = slice::resume::<Long<S>>(cx)?;
+    Some(go_on(cx, state))
+}
+
+fn go_on<S: Source>(cx: &mut Cx<'_>, mut long: Box<Long<S>>) -> Result<(), Error> {
+    let (slice, limit) = (Slice::begin(), limit(cx));
+    while long.source.encode(&mut long.reply) {
+        if long.reply.len() >= BLOCK {
+            long.seal();
+        }
+        if long.bytes > limit {
+            break;
+        }
+        if slice.is_over() {
+            return Slice::pause(cx, long);
+        }
+    }
+    long.done.drain(..).for_each(|block| cx.reply.raw_shared(block));
+    cx.reply.append(&mut long.reply);
+    Ok(())
+}
+
+impl<S> Long<S> {
+    /// Puts the block at hand aside.
+    fn seal(&mut self) {
+        let (mut from, bytes) = (0, Bytes::from(std::mem::take(&mut self.reply.bytes)));
+        self.bytes += bytes.len();
+        for (at, value) in self.reply.take_shared() {
+            self.bytes += value.len();
+            self.done.push(bytes.slice(from..at));
+            self.done.push(value);
+            from = at;
+        }
+        self.done.push(bytes.slice(from..));
+        self.reply.bytes.reserve(BLOCK + BLOCK / 8);
+    }
+}
+
+/// Bytes of unsent replies beyond which the client will be closed.
+fn limit(cx: &Cx<'_>) -> usize {
+    let limits = &cx.local.config.client_output_buffer_limit;
+    let limit = match cx.session.client.class() {
+        Class::Normal => limits.normal,
+        Class::Replica => limits.replica,
+        Class::Pubsub => limits.pubsub,
+        Class::Primary => return usize::MAX,
+    };
+    match limit.hard {
+        0 => usize::MAX,
+        hard => usize::try_from(hard).unwrap_or(usize::MAX),
+    }
+}
