@@ -14,10 +14,12 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod cursor;
 pub mod debug;
 pub mod elements;
 pub mod error;
 pub mod event;
+pub mod hash;
 pub mod help;
 pub mod hyperloglog;
 pub mod info;
@@ -26,6 +28,7 @@ pub mod keys_of;
 pub mod latency;
 pub mod lcs;
 pub mod lolwut;
+pub mod long;
 pub mod memory;
 pub mod monitor;
 pub mod notes;
@@ -68,6 +71,7 @@ pub static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     connection::CONNECTION,
     debug::COMMANDS,
+    hash::COMMANDS,
     hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
@@ -122,6 +126,8 @@ pub struct Local {
     pub candidates: Candidates,
     /// Time that the command at hand lets its client wait beyond its own run: counted as its own.
     pub waited: Duration,
+    /// Room for building a value in; empty between commands, or not yet cleared.
+    pub scratch: Vec<u8>,
 }
 
 /// What a handler works with.
