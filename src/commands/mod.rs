@@ -36,6 +36,7 @@ pub mod page;
 pub mod pubsub;
 pub mod room;
 pub mod run;
+pub mod scripting;
 pub mod set;
 pub mod slice;
 pub mod slowlog;
@@ -82,6 +83,7 @@ pub static GROUPS: &[&[Command]] = &[
     monitor::MONITOR,
     pubsub::COMMANDS,
     set::COMMANDS,
+    scripting::COMMANDS,
     slowlog::COMMANDS,
     string::COMMANDS,
     time::COMMANDS,
@@ -113,6 +115,8 @@ pub struct Shared {
     pub process: Process,
     /// What DEBUG turns on and off.
     pub switches: debug::Switches,
+    /// Scripts and functions.
+    pub catalog: scripting::Catalog,
 }
 
 /// What one worker keeps for its commands; never shared.
@@ -128,6 +132,8 @@ pub struct Local {
     pub waited: Duration,
     /// Room for building a value in; empty between commands, or not yet cleared.
     pub scratch: Vec<u8>,
+    /// What runs scripts, once one was run.
+    pub interpreter: Option<Box<scripting::Interpreter>>,
 }
 
 /// What a handler works with.
