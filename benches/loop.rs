@@ -66,7 +66,6 @@ fn shared() -> Arc<Shared> {
         run_id: "0".repeat(40),
         process: Process::new(),
         switches: commands::debug::Switches::default(),
-        catalog: commands::scripting::Catalog::new(1),
     })
 }
 
@@ -96,7 +95,6 @@ impl Worker {
                 config: shared.config.get(),
                 worker: 0,
                 candidates: Candidates::default(),
-                interpreter: None,
                 waited: Duration::ZERO,
                 scratch: Vec::new(),
             },

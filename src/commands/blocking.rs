@@ -16,7 +16,7 @@
 //!   and if more are needed all are given back and taken again.
 
 use super::{Args, Cx, Error, Flags, keys_of, run, transaction};
-use crate::db::{Key, Ready, Waiter};
+use crate::db::{Entry, Key, Ready, Waiter};
 use crate::resp::Reply;
 use crate::session::mail::Mail;
 use crate::session::pause::Conditions;
@@ -299,6 +299,11 @@ fn serve_key(cx: &mut Cx<'_>, ready: &Ready) -> bool {
 
 /// Tries to serve a client from one key; its reply.
 fn serve_one(cx: &mut Cx<'_>, blocked: &Blocked, (db, key): (usize, Key<'_>)) -> Option<Bytes> {
+    // Whoever waits for a list goes on waiting when the key becomes something else.
+    let found = cx.db.peek_in(db, key).map(Entry::type_of);
+    if blocked.kind != Type::Stream && found != Some(blocked.kind) {
+        return None;
+    }
     let fresh = Reply::of_protocol(blocked.resp3);
     let own = (std::mem::replace(cx.reply, fresh), std::mem::replace(&mut cx.db.db, db));
     let outcome = (blocked.serve)(cx, key);

@@ -14,12 +14,10 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
-pub mod cursor;
 pub mod debug;
 pub mod elements;
 pub mod error;
 pub mod event;
-pub mod hash;
 pub mod help;
 pub mod hyperloglog;
 pub mod info;
@@ -27,6 +25,7 @@ pub mod keys;
 pub mod keys_of;
 pub mod latency;
 pub mod lcs;
+pub mod list;
 pub mod lolwut;
 pub mod long;
 pub mod memory;
@@ -36,7 +35,6 @@ pub mod page;
 pub mod pubsub;
 pub mod room;
 pub mod run;
-pub mod scripting;
 pub mod set;
 pub mod slice;
 pub mod slowlog;
@@ -72,18 +70,17 @@ pub static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     connection::CONNECTION,
     debug::COMMANDS,
-    hash::COMMANDS,
     hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
     lcs::COMMANDS,
+    list::COMMANDS,
     lolwut::COMMANDS,
     memory::COMMANDS,
     monitor::MONITOR,
     pubsub::COMMANDS,
     set::COMMANDS,
-    scripting::COMMANDS,
     slowlog::COMMANDS,
     string::COMMANDS,
     time::COMMANDS,
@@ -115,8 +112,6 @@ pub struct Shared {
     pub process: Process,
     /// What DEBUG turns on and off.
     pub switches: debug::Switches,
-    /// Scripts and functions.
-    pub catalog: scripting::Catalog,
 }
 
 /// What one worker keeps for its commands; never shared.
@@ -132,8 +127,6 @@ pub struct Local {
     pub waited: Duration,
     /// Room for building a value in; empty between commands, or not yet cleared.
     pub scratch: Vec<u8>,
-    /// What runs scripts, once one was run.
-    pub interpreter: Option<Box<scripting::Interpreter>>,
 }
 
 /// What a handler works with.

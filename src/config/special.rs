@@ -80,14 +80,14 @@ pub struct SavePoint {
     pub changes: u64,
 }
 
-/// Appends save points; a single empty word removes all.
+/// Appends save points; a single empty word removes all, as no word does.
 pub(super) fn add_save_points(config: &mut Config, words: &[Vec<u8>]) -> Result<(), String> {
-    if matches!(words, [only] if only.is_empty()) {
+    if words.iter().all(Vec::is_empty) && words.len() < 2 {
         config.save.clear();
         return Ok(());
     }
     let invalid = || "Invalid save parameters".to_string();
-    if words.is_empty() || !words.len().is_multiple_of(2) {
+    if !words.len().is_multiple_of(2) {
         return Err(invalid());
     }
     let number = |word: &[u8], min: u64| {
@@ -435,6 +435,9 @@ mod tests {
         }
         assert_eq!(save_points(&config), "900 1 100 100");
         add_save_points(&mut config, &words("")).unwrap();
+        assert!(config.save.is_empty());
+        add_save_points(&mut config, &words("7 1")).unwrap();
+        add_save_points(&mut config, &[]).unwrap();
         assert!(config.save.is_empty());
     }
 

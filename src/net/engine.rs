@@ -46,7 +46,6 @@ impl Engine {
             scratch: Vec::new(),
             worker: number,
             candidates: db::Candidates::default(),
-            interpreter: None,
         };
         Self {
             policy: policy(&local.config),

@@ -1,4 +1,4 @@
-//! Long lists: a deque of blocks, each with many elements in a row. Short ones are packed sequences.
+//! Long lists: a deque of blocks, each with many elements in a row. Short ones are [`Short`].
 //!
 //! ```text
 //!   List ── chunk ── chunk ── chunk ── chunk        front and back chunk have room at the outside,
@@ -17,10 +17,12 @@
 
 mod chunk;
 mod edit;
+mod short;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+pub use short::Short;
 pub use walk::{Query, Walk};
 
 use crate::types::packed::{Element, Packed};
@@ -54,6 +56,12 @@ impl Limit {
             let count = value.clamp(1, i64::from(i16::MAX)) as usize;
             Self { bytes: 8 * KIB - COUNTS, count }
         }
+    }
+
+    /// The same, but elements of `size` bytes and more have chunks of their own.
+    pub fn alone_from(self, size: u64) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX).max(1);
+        Self { bytes: self.bytes.min(size), ..self }
     }
 
     /// The same, with room for one element at least.

@@ -120,6 +120,11 @@ impl<'b> Packed<'b> {
         Place(self.0.len())
     }
 
+    /// The bytes of the elements from one place to another.
+    pub fn between(&self, from: Place, to: Place) -> &'b [u8] {
+        self.0.get(from.0..to.0).unwrap_or_default()
+    }
+
     /// The element at a place.
     pub fn at(&self, place: Place) -> Option<Element<'b>> {
         self.iter_from(place).next()

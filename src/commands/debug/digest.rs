@@ -4,7 +4,9 @@
 use super::super::slice::{self, Slice};
 use super::super::{Args, Cx, Error, set};
 use crate::db::{Counters, Entry, Key, Seen, Str};
+use crate::types::list::{List, Short};
 use crate::types::object::{Object, Type};
+use crate::types::packed::Element;
 use crate::types::table::View;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -58,6 +60,8 @@ struct Long {
 enum Work {
     /// A text, from a place on.
     Text { text: Bytes, at: usize, hasher: Sha256 },
+    /// Elements in a row, as they were at one moment.
+    Row { list: List, at: usize, hasher: Sha256 },
     /// Elements whose order does not matter, as they were at one moment.
     Elements { kind: Type, view: View, sum: Digest },
 }
@@ -102,6 +106,23 @@ fn value(cx: &mut Cx<'_>, db: usize, key: Key<'_>) -> Value {
     Value::Known(with_expiry(&content, expires))
 }
 
+/// A hasher for the content of a collection with order.
+fn row_of(kind: Type) -> Sha256 {
+    let mut hasher = Sha256::new();
+    add(&mut hasher, kind.name().as_bytes());
+    hasher
+}
+
+/// Adds elements in their order. Says how many.
+fn add_row<'e>(hasher: &mut Sha256, elements: impl Iterator<Item = Element<'e>>) -> usize {
+    let (mut count, mut scratch) = (0, Vec::new());
+    for element in elements {
+        add(hasher, element.text(&mut scratch));
+        count += 1;
+    }
+    count
+}
+
 /// What a collection holds, as far as it is known at once.
 enum Content {
     Known(Digest),
@@ -114,6 +135,15 @@ fn collection<'a>(cx: &mut Cx<'a>, db: usize, key: Key<'_>, entry: &'a Entry) ->
     let look = |seen: Seen<'_>| match (kind, seen) {
         (_, Seen::Object(Object::Set(set))) => {
             Content::Long(Work::Elements { kind, view: set.snapshot(), sum: NOTHING })
+        }
+        (_, Seen::Object(Object::List(list))) => {
+            let (list, hasher) = (list.share(0, list.len()), row_of(kind));
+            Content::Long(Work::Row { list, at: 0, hasher })
+        }
+        (Type::List, Seen::Compact(compact)) => {
+            let mut hasher = row_of(kind);
+            add_row(&mut hasher, Short::new(compact.bytes).packed().iter());
+            Content::Known(finish(hasher))
         }
         (Type::Set, seen) => {
             let mut sum = NOTHING;
@@ -137,6 +167,12 @@ impl Long {
                     let end = (*at + PIECE).min(text.len());
                     hasher.update(&text[*at..end]);
                     *at = end;
+                }
+                Work::Row { list, at, hasher } if *at == list.len() => {
+                    break finish(std::mem::take(hasher));
+                }
+                Work::Row { list, at, hasher } => {
+                    *at += add_row(hasher, list.range(*at, ELEMENTS));
                 }
                 Work::Elements { kind, view, sum } => {
                     if !view.next(ELEMENTS, |element| mix(sum, &hash(&[element]))) {

@@ -258,3 +258,80 @@ fn large_elements_stand_alone() {
     assert_eq!(list.remove(&large, 0), 2);
     assert_eq!(texts(list.iter()), [b"small".to_vec(), b"b".to_vec()]);
 }
+
+/// One change of a short list, or the same list with `long` true where it has outgrown the form.
+fn apply_short(bytes: &mut Vec<u8>, limit: Limit, op: &Op) -> bool {
+    let (list, mut out) = (Short::new(bytes), Vec::new());
+    let stays = match op {
+        Op::Push(end, text) => {
+            list.push(*end, [text.as_slice(), b"7"].into_iter(), limit, &mut out)
+        }
+        Op::Drop(end, count) => {
+            list.drop(*end, (*count).min(list.len()), &mut out);
+            true
+        }
+        Op::Set(at, text) => *at >= list.len() || list.set(*at, text, limit, &mut out),
+        Op::Insert(at, text) => *at > list.len() || list.insert(*at, text, limit, &mut out),
+        Op::Remove(text, count) => {
+            list.remove(text, *count, &mut out);
+            true
+        }
+        Op::Trim(from, count) => {
+            let from = (*from).min(list.len());
+            list.keep(from, (*count).min(list.len() - from), &mut out);
+            true
+        }
+        Op::Share(..) | Op::Repack => true,
+    };
+    if !out.is_empty() {
+        assert!(stays);
+        *bytes = out;
+    }
+    stays
+}
+
+proptest! {
+    /// Both forms and the model agree on every history, up to the change that ends the short form.
+    #[test]
+    fn short_lists_match_a_deque(limit in limit(), history in vec(op(), 0..60)) {
+        let (mut bytes, mut model) = (Vec::new(), Model::new());
+        for op in &history {
+            let before = model.clone();
+            let mut long = List::new(limit);
+            before.iter().for_each(|text| long.push(End::Back, text));
+            apply(&mut long, &mut model, op);
+            if let Op::Push(end, _) = op {
+                apply(&mut long, &mut model, &Op::Push(*end, b"7".to_vec()));
+            }
+            if !apply_short(&mut bytes, limit, op) {
+                let mut packed = Vec::new();
+                long.to_packed(&mut packed);
+                prop_assert!(!limit.keeps_short(packed.len(), model.len()), "it would have stayed");
+                break;
+            }
+            let list = Short::new(&bytes);
+            prop_assert_eq!(list.len(), model.len());
+            prop_assert_eq!(list.is_empty(), model.is_empty());
+            let (_, count) = Packed::validate(list.packed().bytes()).unwrap();
+            prop_assert_eq!(count, list.len(), "the count is true");
+            prop_assert!(texts(list.range(0, usize::MAX)).iter().eq(model.iter()));
+            prop_assert!(texts(list.range(2, 3)).iter().eq(model.iter().skip(2).take(3)));
+            prop_assert!(texts(list.get(1).into_iter()).iter().eq(model.get(1)));
+            for rank in [1, -1, 2] {
+                let needle = Element::of(b"a");
+                let query = Query { needle, rank, count: 2, maxlen: 9 };
+                prop_assert_eq!(list.positions(&query), long.positions(&query));
+            }
+        }
+    }
+}
+
+/// A short list has at most 255 elements and a KiB, whatever the parameter allows.
+#[test]
+fn what_is_short() {
+    let limit = Limit::from_parameter(-5);
+    assert!(limit.keeps_short(1024, 255));
+    assert!(!limit.keeps_short(1025, 1) && !limit.keeps_short(1, 256));
+    assert!(!Limit::from_parameter(3).keeps_short(10, 4));
+    assert!(!limit.alone_from(10).keeps_short(11, 1));
+}
