@@ -39,6 +39,7 @@ pub mod set;
 pub mod slice;
 pub mod slowlog;
 pub mod sources;
+pub mod stream;
 pub mod string;
 pub mod syntax;
 pub mod table;
@@ -82,6 +83,7 @@ pub static GROUPS: &[&[Command]] = &[
     pubsub::COMMANDS,
     set::COMMANDS,
     slowlog::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     time::COMMANDS,
     transaction::COMMANDS,

@@ -188,9 +188,9 @@ pub static PARAMS: &[Param] = &[
     Param::new("zset-max-listpack-value", number!(zset_max_listpack_value, 0, LONG_MAX, Bytes), "64",
         "Length of a member up to which a sorted set is stored compactly.").live().alias(&["zset-max-ziplist-value"]).harness("sorted sets are not built yet"),
     Param::new("stream-node-max-bytes", number!(stream_node_max_bytes, 0, LONG_MAX, Bytes), "4096",
-        "Size of a stream's node; 0 is no bound.").live().harness("streams are not built yet"),
+        "Size of a stream's node; 0 is no bound.").live(),
     Param::new("stream-node-max-entries", number!(stream_node_max_entries, 0, LONG_MAX), "100",
-        "Entries of a stream's node; 0 is no bound.").live().harness("streams are not built yet"),
+        "Entries of a stream's node; 0 is no bound.").live(),
 
     // Server
     Param::new("databases", number!(databases, 1, INT_MAX), "16",

@@ -17,7 +17,7 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 static FREED: AtomicUsize = AtomicUsize::new(0);
 
 /// Frees an object now if that is quick, else leaves it to [`dig`].
-pub(super) fn bury(object: Box<Object>) {
+pub fn bury(object: Box<Object>) {
     if object.pieces() <= PIECES {
         return drop(object);
     }

@@ -7,6 +7,7 @@ use crate::db::{Counters, Entry, Key, Seen, Str};
 use crate::types::list::{List, Short};
 use crate::types::object::{Object, Type};
 use crate::types::packed::Element;
+use crate::types::stream::{Entry as StreamEntry, Id, Range};
 use crate::types::table::View;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -64,6 +65,8 @@ enum Work {
     Row { list: List, at: usize, hasher: Sha256 },
     /// Elements whose order does not matter, as they were at one moment.
     Elements { kind: Type, view: View, sum: Digest },
+    /// The entries of a stream, behind its last name. Who has read them is not part of it.
+    Entries { range: Range, hasher: Sha256 },
 }
 
 /// The content of a collection without order, from the sum of its elements' digests.
@@ -150,9 +153,26 @@ fn collection<'a>(cx: &mut Cx<'a>, db: usize, key: Key<'_>, entry: &'a Entry) ->
             set::view(seen).each(|member| member.with(|text| mix(&mut sum, &hash(&[text]))));
             Content::Known(unordered(kind, &sum))
         }
+        (_, Seen::Object(Object::Stream(stream))) => {
+            let mut hasher = Sha256::new();
+            add(&mut hasher, kind.name().as_bytes());
+            add(&mut hasher, &stream.bounds().last.text());
+            let range = stream.range(Id::MIN, Id::MAX, usize::MAX, false);
+            Content::Long(Work::Entries { range, hasher })
+        }
         _ => Content::Known(hash(&[kind.name().as_bytes()])),
     };
     cx.db.collection_of((db, key), entry, kind, look).ok().flatten()
+}
+
+fn add_entry(hasher: &mut Sha256, entry: &StreamEntry<'_>) {
+    let mut scratch = Vec::new();
+    add(hasher, &entry.id.text());
+    hasher.update((entry.len() as u64).to_le_bytes());
+    for (name, value) in entry.fields() {
+        add(hasher, name.text(&mut scratch));
+        add(hasher, value.text(&mut scratch));
+    }
 }
 
 impl Long {
@@ -174,6 +194,10 @@ impl Long {
                 Work::Row { list, at, hasher } => {
                     *at += add_row(hasher, list.range(*at, ELEMENTS));
                 }
+                Work::Entries { range, hasher } => match range.next() {
+                    Some(entry) => add_entry(hasher, &entry),
+                    None => break finish(std::mem::take(hasher)),
+                },
                 Work::Elements { kind, view, sum } => {
                     if !view.next(ELEMENTS, |element| mix(sum, &hash(&[element]))) {
                         break unordered(*kind, sum);

@@ -74,7 +74,7 @@ impl Bounds {
 
     /// Whether an entry from `id` on may have been deleted by name.
     pub fn has_gaps_from(&self, id: Id) -> bool {
-        self.len > 0 && self.deleted != Id::MIN && id <= self.deleted
+        self.len > 0 && self.first <= self.deleted && id <= self.deleted
     }
 
     /// How many entries a group has not read yet, if that can be told.

@@ -23,6 +23,21 @@ pub struct Trim {
 }
 
 impl Stream {
+    /// Whether [`Stream::trim`] would take anything away.
+    pub fn would_trim(&self, trim: Trim) -> bool {
+        let Some(block) = self.tree.first_block() else { return false };
+        let (len, live) = (self.bounds.len, block.live as u64);
+        if trim.most > 0 && live > trim.most {
+            return false;
+        }
+        match trim.keep {
+            Keep::Last(count) if trim.whole => len > count && len - live >= count,
+            Keep::Last(count) => len > count,
+            Keep::From(id) if trim.whole => block.last < id,
+            Keep::From(id) => self.bounds.first < id,
+        }
+    }
+
     /// Takes entries away from the front; says how many.
     pub fn trim(&mut self, trim: Trim) -> u64 {
         let before = self.bounds.len;
