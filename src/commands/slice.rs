@@ -13,9 +13,14 @@ use std::time::{Duration, Instant};
 /// How long a slice takes: others on the worker wait that long.
 const LENGTH: Duration = Duration::from_micros(500);
 
-/// The state of an earlier slice of the command at hand; none in its first.
+/// The state of an earlier slice of the command at hand; none in its first. A command whose work has
+/// several stages keeps a state for each, and asks for one after the other.
 pub fn resume<T: Any + Send>(cx: &mut Cx<'_>) -> Option<Box<T>> {
-    cx.session.resume.take()?.downcast().ok()
+    let resume = &mut cx.session.resume;
+    if !resume.as_deref()?.is::<T>() {
+        return None;
+    }
+    resume.take()?.downcast().ok()
 }
 
 /// The present slice.

@@ -15,6 +15,8 @@
 /// A sorted set of integers.
 #[derive(Debug, Clone, Copy)]
 pub struct Intset<'b> {
+    /// All of it.
+    bytes: &'b [u8],
     width: usize,
     /// Whole numbers only.
     numbers: &'b [u8],
@@ -31,9 +33,9 @@ impl<'b> Intset<'b> {
         match bytes.split_first() {
             Some((&width @ (2 | 4 | 8), numbers)) => {
                 let width = usize::from(width);
-                Self { width, numbers: &numbers[..numbers.len() / width * width] }
+                Self { bytes, width, numbers: &numbers[..numbers.len() / width * width] }
             }
-            _ => Self { width: 2, numbers: &[] },
+            _ => Self { bytes: &[], width: 2, numbers: &[] },
         }
     }
 
@@ -47,6 +49,11 @@ impl<'b> Intset<'b> {
             _ => true,
         };
         if whole && ascending && narrow { Ok(set) } else { Err(Malformed) }
+    }
+
+    /// The bytes; none if they are no set.
+    pub const fn bytes(&self) -> &'b [u8] {
+        self.bytes
     }
 
     /// How many there are.

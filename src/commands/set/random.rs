@@ -1,12 +1,19 @@
 //! SPOP and SRANDMEMBER: members by chance, each as likely as any other.
+//!
+//! SRANDMEMBER may be asked for any number of members, again and again: what is more than the client's
+//! output limit is refused before it is begun.
 
-use super::super::args::integer_in;
+use super::super::args::{integer, integer_in};
+use super::super::long::{self, Source};
+use super::algebra::Shown;
 use super::{Cx, Error};
 use super::{change, put, tell_removed, view};
+use crate::config::Config;
 use crate::db::{Expiry, Holds, Key};
 use crate::resp::{Args, Reply};
-use crate::types::object::Type;
+use crate::types::object::{Object, Type};
 use crate::types::sample::{Dice, Pick};
+use crate::types::set::long::{Copied, Walk};
 use crate::types::set::{Made, View, edit};
 
 pub fn spop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -29,12 +36,32 @@ fn pop_one(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 fn pop_several(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     const RANGE: &str = "ERR value is out of range, must be positive";
     let wanted = usize::try_from(integer_in(args.get(2), 0.., RANGE)?).unwrap_or(usize::MAX);
+    if let Some(result) = long::resume::<Shown>(cx) {
+        return result;
+    }
     let key = cx.key(args, 1);
+    if wanted > AT_ONCE
+        && let Some(all) = take_all(cx, key, wanted)
+    {
+        tell_removed(cx, "spop", key, true);
+        return long::begin(cx, all);
+    }
     match pop(cx, key, wanted, Reply::set)? {
         None => cx.reply.set(0),
         Some(empty) => tell_removed(cx, "spop", key, empty),
     }
     Ok(())
+}
+
+/// Removes a large set of no more than `wanted` members, and keeps them to be shown.
+fn take_all(cx: &mut Cx<'_>, key: Key<'_>, wanted: usize) -> Option<Shown> {
+    let mut write = cx.db.write(key);
+    let all = match write.peek_object() {
+        Some(Object::Set(set)) if set.len() <= wanted => Shown::all(View::Large(set)),
+        _ => return None,
+    };
+    write.remove();
+    Some(all)
 }
 
 /// Takes up to `wanted` members out and replies with them, after what `head` says of their number.
@@ -97,27 +124,123 @@ pub fn srandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if args.len() > 3 {
         return Err(Error::Syntax);
     }
-    let count = super::super::args::integer(args.get(2))?;
+    let count = integer(args.get(2))?;
     if count == i64::MIN {
         let max = i64::MAX;
         let text = format!("ERR value is out of range, value must between -{max} and {max}");
         return Err(text.into());
     }
-    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let reply = &mut *cx.reply;
-    let found = cx.db.collection(key, Type::Set, |seen| {
-        let set = view(seen);
-        if count < 0 {
-            reply.array(wanted);
-            (0..wanted).for_each(|_| one(reply, set, &mut dice));
-        } else {
-            different(reply, set, wanted, &mut dice);
-        }
-    })?;
-    if found.is_none() {
-        cx.reply.array(0);
+    if let Some(result) = long::resume::<Again>(cx).or_else(|| long::resume::<Picked>(cx)) {
+        return result;
     }
-    Ok(())
+    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let (limit, reply) = (reply_limit(&cx.local.config), &mut *cx.reply);
+    let begun = cx.db.collection(key, Type::Set, |seen| {
+        let set = view(seen);
+        let taken = if count < 0 { wanted } else { wanted.min(set.len()) };
+        if size(set, taken) > limit {
+            return Err(Error::new("ERR reply would exceed the client's output limit"));
+        }
+        if taken > AT_ONCE {
+            let dice = std::mem::replace(&mut dice, Dice::new(0));
+            return Ok(Some(if count < 0 {
+                Long::Again(Again { head: Some(taken), set: Copied::of(set), left: taken, dice })
+            } else {
+                let pick = Pick::new(taken, set.len());
+                Long::Picked(Picked { head: Some(taken), members: Walk::over(set), pick, dice })
+            }));
+        }
+        if count < 0 {
+            reply.array(taken);
+            (0..taken).for_each(|_| one(reply, set, &mut dice));
+        } else {
+            different(reply, set, taken, &mut dice);
+        }
+        Ok(None)
+    })?;
+    match begun.transpose()? {
+        Some(Some(Long::Again(again))) => long::begin(cx, again),
+        Some(Some(Long::Picked(picked))) => long::begin(cx, picked),
+        Some(None) => Ok(()),
+        None => {
+            cx.reply.array(0);
+            Ok(())
+        }
+    }
+}
+
+/// Members that are chosen in one go; more are chosen in slices, from what the set was at first.
+const AT_ONCE: usize = 4_000;
+/// Members between two looks at the time.
+const STEP: usize = 128;
+
+enum Long {
+    Again(Again),
+    Picked(Picked),
+}
+
+/// Any members, again and again.
+struct Again {
+    head: Option<usize>,
+    set: Copied,
+    left: usize,
+    dice: Dice,
+}
+
+impl Source for Again {
+    fn encode(&mut self, reply: &mut Reply) -> bool {
+        if let Some(count) = self.head.take() {
+            reply.array(count);
+        }
+        let step = self.left.min(STEP);
+        (0..step).for_each(|_| one(reply, self.set.view(), &mut self.dice));
+        self.left -= step;
+        self.left > 0
+    }
+}
+
+/// Some of all members.
+struct Picked {
+    head: Option<usize>,
+    members: Walk,
+    pick: Pick,
+    dice: Dice,
+}
+
+impl Source for Picked {
+    fn encode(&mut self, reply: &mut Reply) -> bool {
+        if let Some(count) = self.head.take() {
+            reply.array(count);
+        }
+        let Self { members, pick, dice, .. } = self;
+        let more = members.next(STEP, |member| {
+            if pick.takes(dice) {
+                reply.member(&member);
+            }
+        });
+        more && pick.wanted() > 0
+    }
+}
+
+/// Bytes that a reply may have: what the client may leave unread, or what there is at all. Without a
+/// limit for either it is as much as leaves room for others.
+fn reply_limit(config: &Config) -> usize {
+    const UNLIMITED: u64 = 1 << 30;
+    let limit = match (config.client_output_buffer_limit.normal.hard, config.maxmemory) {
+        (0, 0) => UNLIMITED,
+        (0, limit) | (limit, _) => limit,
+    };
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// Bytes that so many members of a set take in a reply, roughly.
+fn size(set: View<'_>, members: usize) -> usize {
+    const HEAD: usize = 6;
+    let texts = match set {
+        View::Large(set) => set.weight(),
+        compact => compact.parts().map_or(0, |(_, bytes)| bytes.len()),
+    };
+    members.saturating_mul(HEAD + texts / set.len().max(1))
 }
 
 /// One member.

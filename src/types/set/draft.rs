@@ -131,6 +131,19 @@ impl Draft {
         }
     }
 
+    /// Calls `f` with the set.
+    pub fn with<T>(&self, f: impl FnOnce(View<'_>) -> T) -> T {
+        match &self.form {
+            Form::Ints(values) => {
+                let mut bytes = Vec::new();
+                intset::build(&mut values.clone(), &mut bytes);
+                f(View::compact(INTSET, &bytes))
+            }
+            Form::Packed { bytes, .. } => f(View::compact(PACKED, bytes)),
+            Form::Large(set) => f(View::Large(set)),
+        }
+    }
+
     /// Calls `f` with all members.
     pub fn each(&self, mut f: impl FnMut(Member<'_>)) {
         match &self.form {

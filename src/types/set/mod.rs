@@ -18,6 +18,7 @@ pub mod algebra;
 pub mod draft;
 pub mod edit;
 mod large;
+pub mod long;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ pub use large::Large;
 
 use super::intset::Intset;
 use super::number::parse_i64;
-use super::object::INTSET;
+use super::object::{INTSET, PACKED};
 use super::packed::{self, Element, Packed};
 
 /// A member on its way from one set to another, or to a reply.
@@ -109,6 +110,15 @@ impl<'v> View<'v> {
             Self::Ints(Intset::new(bytes))
         } else {
             Self::Packed(Packed::new(bytes))
+        }
+    }
+
+    /// Form and bytes of a compact set.
+    pub const fn parts(&self) -> Option<(u8, &'v [u8])> {
+        match self {
+            Self::Ints(set) => Some((INTSET, set.bytes())),
+            Self::Packed(set) => Some((PACKED, set.bytes())),
+            Self::Large(_) => None,
         }
     }
 
