@@ -66,6 +66,7 @@ fn shared() -> Arc<Shared> {
         run_id: "0".repeat(40),
         process: Process::new(),
         switches: commands::debug::Switches::default(),
+        catalog: commands::scripting::Catalog::new(1),
     })
 }
 
@@ -95,6 +96,7 @@ impl Worker {
                 config: shared.config.get(),
                 worker: 0,
                 candidates: Candidates::default(),
+                interpreter: None,
                 waited: Duration::ZERO,
                 scratch: Vec::new(),
             },

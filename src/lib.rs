@@ -31,6 +31,9 @@ pub mod index;
 // The keyspace: entries, expiry, eviction, on top of the index.
 pub mod db;
 
+// Lua: the sandbox, its libraries, and the ways between Lua and RESP.
+pub mod script;
+
 // Per-connection state and the registry of clients.
 pub mod session;
 

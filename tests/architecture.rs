@@ -17,8 +17,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("types", &["mem"]),
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "sync", "types"]),
+    ("script", &["resp", "types"]),
     ("session", &["clock", "db", "resp", "sync", "types"]),
-    ("commands", &["clock", "config", "db", "mem", "metrics", "resp", "session", "sync", "types"]),
+    (
+        "commands",
+        &["clock", "config", "db", "mem", "metrics", "resp", "script", "session", "sync", "types"],
+    ),
     ("net", &["clock", "commands", "config", "db", "mem", "metrics", "resp", "session", "sync"]),
     (
         "server",

@@ -79,6 +79,7 @@ pub fn configure(shared: &Shared, classes: Class) {
     let keyspace = &shared.keyspace;
     keyspace.want(Wants::CREATED, wanted(Class::NEW.0));
     keyspace.want(Wants::MISSED, wanted(Class::KEY_MISS.0));
+    keyspace.want(Wants::FIELDS, wanted(Class::HASH.0 | Class::GENERIC.0));
     keyspace.want(Wants::GONE, wanted(Class::EXPIRED.0 | Class::EVICTED.0));
 }
 
@@ -112,6 +113,8 @@ impl Teller {
             What::Missed => (Class::KEY_MISS.0, "keymiss"),
             What::Expired => (Class::EXPIRED.0, "expired"),
             What::Evicted => (Class::EVICTED.0, "evicted"),
+            What::FieldsOver => (Class::HASH.0, "hexpired"),
+            What::Emptied => (Class::GENERIC.0, "del"),
             What::Sent { shard, message } => {
                 let kind = if *shard { Kind::Shard } else { Kind::Channel };
                 return self.post(kind, &notice.key, message);

@@ -14,10 +14,12 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod cursor;
 pub mod debug;
 pub mod elements;
 pub mod error;
 pub mod event;
+pub mod hash;
 pub mod help;
 pub mod hyperloglog;
 pub mod info;
@@ -35,6 +37,7 @@ pub mod page;
 pub mod pubsub;
 pub mod room;
 pub mod run;
+pub mod scripting;
 pub mod set;
 pub mod slice;
 pub mod slowlog;
@@ -71,6 +74,7 @@ pub static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     connection::CONNECTION,
     debug::COMMANDS,
+    hash::COMMANDS,
     hyperloglog::COMMANDS,
     info::COMMANDS,
     keys::COMMANDS,
@@ -82,6 +86,7 @@ pub static GROUPS: &[&[Command]] = &[
     monitor::MONITOR,
     pubsub::COMMANDS,
     set::COMMANDS,
+    scripting::COMMANDS,
     slowlog::COMMANDS,
     stream::COMMANDS,
     string::COMMANDS,
@@ -114,6 +119,8 @@ pub struct Shared {
     pub process: Process,
     /// What DEBUG turns on and off.
     pub switches: debug::Switches,
+    /// Scripts and functions.
+    pub catalog: scripting::Catalog,
 }
 
 /// What one worker keeps for its commands; never shared.
@@ -129,6 +136,8 @@ pub struct Local {
     pub waited: Duration,
     /// Room for building a value in; empty between commands, or not yet cleared.
     pub scratch: Vec<u8>,
+    /// What runs scripts, once one was run.
+    pub interpreter: Option<Box<scripting::Interpreter>>,
 }
 
 /// What a handler works with.

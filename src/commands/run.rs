@@ -10,6 +10,7 @@
 //! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow. A
 //! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
+use super::scripting::{self, Seat};
 use super::{
     Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, event, keys_of, room,
     table, transaction,
@@ -231,11 +232,26 @@ pub fn queued(cx: &mut Cx<'_>, row: &'static Row, args: Args<'_>) -> After {
     aim(cx, args);
     publish(cx);
     monitor(cx, args);
+    to_its_end(cx, args)
+}
+
+/// Runs a command of a script to its end. Returns what it asks of the connection.
+pub fn scripted(cx: &mut Cx<'_>, row: &'static Row, args: Args<'_>) -> After {
+    cx.row = row;
+    aim(cx, args);
+    if cx.shared.conditions.bits() & Conditions::MONITORED != 0 && is_shown(row) {
+        show_as(cx, "lua", args);
+    }
+    to_its_end(cx, args)
+}
+
+/// Runs `cx.row` until it has replied: nobody else may have a turn.
+fn to_its_end(cx: &mut Cx<'_>, args: Args<'_>) -> After {
     let mut group = Group::start(worker(cx), cx.local.config.latency_tracking);
     let after = loop {
         call(cx, args);
         match std::mem::take(&mut cx.session.after) {
-            After::Retry | After::Await(_) => {} // nobody else may have a turn
+            After::Retry | After::Await(_) => {}
             after => break after,
         }
     };
@@ -294,6 +310,12 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
             row.full_name()
         ))
         .into());
+    }
+    if cx.shared.conditions.bits() & Conditions::BUSY != 0
+        && !row.command.flags.has(Flags::ALLOW_BUSY)
+    {
+        let function = cx.shared.catalog.busy().next().is_some_and(|seat| seat.is(Seat::FUNCTION));
+        return Err(scripting::busy_with(function).into());
     }
     if is_paused(cx, flags) {
         cx.session.after = After::Paused;
@@ -402,11 +424,14 @@ pub fn worker<'a>(cx: &Cx<'a>) -> &'a Worker {
 /// Shows the command to clients that MONITOR. Commands with the flag SKIP_MONITOR run others and
 /// show themselves, before those.
 fn monitor(cx: &Cx<'_>, args: Args<'_>) {
-    let others = Flags::SKIP_MONITOR.and(Flags::SHOWS_ITSELF);
-    let hidden = cx.row.command.flags.any(Flags::ADMIN.and(others));
-    if cx.shared.conditions.bits() & Conditions::MONITORED != 0 && !hidden {
+    if cx.shared.conditions.bits() & Conditions::MONITORED != 0 && is_shown(cx.row) {
         show(cx, args);
     }
+}
+
+fn is_shown(row: &Row) -> bool {
+    let others = Flags::SKIP_MONITOR.and(Flags::SHOWS_ITSELF);
+    !row.command.flags.any(Flags::ADMIN.and(others))
 }
 
 /// Shows `args` to clients that MONITOR, secrets left out.
@@ -417,7 +442,12 @@ pub fn show(cx: &Cx<'_>, args: Args<'_>) {
     } else {
         client.origin.peer.clone()
     };
-    let line = super::monitor::line(cx.session.db, &peer, secrets_out(cx.row, args));
+    show_as(cx, &peer, args);
+}
+
+/// Shows `args` as a command of `peer`.
+pub fn show_as(cx: &Cx<'_>, peer: &str, args: Args<'_>) {
+    let line = super::monitor::line(cx.session.db, peer, secrets_out(cx.row, args));
     cx.shared.clients.show_monitors(Bytes::from(line));
 }
 

@@ -213,6 +213,9 @@ fn keys(multi: &Multi) -> Option<Vec<Key<'_>>> {
     let mut found = Vec::new();
     for queued in &multi.queue {
         let row = table().rows.get(usize::from(queued.row))?;
+        if row.command.group == Group::Scripting {
+            return None; // scripts touch what they like
+        }
         let args = queued.args.view();
         found.clear();
         keys_of::keys_of(row.command, args, &mut found).ok()?;

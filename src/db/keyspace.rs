@@ -67,6 +67,8 @@ pub struct Keyspace {
     counters: Box<[Arc<Counters>]>,
     seats_taken: AtomicUsize,
     pub(super) observer: OnceLock<Box<dyn Observer>>,
+    /// There have been hashes with fields that end.
+    pub(super) field_ends: AtomicBool,
     pub(super) herald: OnceLock<Box<dyn Herald>>,
     /// See [`Wants`].
     pub(super) wants: AtomicU32,
@@ -109,6 +111,7 @@ impl Keyspace {
             counters: (0..seats).map(|_| Arc::new(Counters::new(databases))).collect(),
             seats_taken: AtomicUsize::new(0),
             observer: OnceLock::new(),
+            field_ends: AtomicBool::new(false),
             herald: OnceLock::new(),
             wants: AtomicU32::new(0),
             watches: Watches::default(),

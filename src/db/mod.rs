@@ -40,7 +40,7 @@ pub use local::{Counters, Local, used_memory};
 pub use outbox::{Herald, Notice, Wants, What};
 pub use wait::{Ready, Waiter, Waiting};
 pub use watch::{Watcher, Watching};
-pub use write::{Expiry, Holds, New, Taken, Write};
+pub use write::{Expiry, FieldEnds, Holds, New, Taken, Write};
 
 #[cfg(test)]
 mod tests {

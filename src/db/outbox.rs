@@ -31,6 +31,10 @@ pub enum What {
     Expired,
     /// Memory was needed; it is gone.
     Evicted,
+    /// It is a hash, and fields of it were over; they are gone.
+    FieldsOver,
+    /// They were its last ones; so is the key.
+    Emptied,
     /// Not a key but a channel: this was sent to it.
     Sent {
         /// It is a channel of a cluster's slot.
@@ -73,6 +77,8 @@ impl Wants {
     pub const MISSED: u32 = 1 << 1;
     /// [`What::Expired`] and [`What::Evicted`].
     pub const GONE: u32 = 1 << 2;
+    /// [`What::FieldsOver`] and [`What::Emptied`].
+    pub const FIELDS: u32 = 1 << 4;
     /// There is an observer, who hears of every change.
     pub(super) const OBSERVED: u32 = 1 << 3;
 }

@@ -8,6 +8,10 @@
 
 #![allow(unsafe_code)]
 
+mod fields;
+
+pub use fields::FieldEnds;
+
 use super::access::{Access, Change, Key, Str, WrongType};
 use super::entry::{Body, Compact, Entry, INLINE_LIMIT, Kind, Owned, Padded};
 use super::expire;
@@ -447,6 +451,7 @@ impl<'a> Write<'_, 'a> {
     fn put(&mut self, entry: Owned) {
         let old = self.raw_entry().map(|old| old.expiry().is_some());
         let due = entry.entry().expiry();
+        let field = fields::first_end(&entry);
         let (limbo, pin) = (&mut self.access.local.limbo, self.access.pin);
         let (hash, record) = (self.key.hash, entry.into_raw());
         // SAFETY: a whole entry of this key, given away by `into_raw`; the stripe is held (P1) and
@@ -470,6 +475,9 @@ impl<'a> Write<'_, 'a> {
         }
         if let Some(at) = due {
             self.table.note_due(self.key.hash, expire::tick(at));
+        }
+        if let Some(at) = field {
+            self.note_fields(at);
         }
         self.dirty = true;
     }
@@ -589,6 +597,12 @@ impl Taken {
         };
         Entry::build(key, body, expiry, self.access)
     }
+}
+
+/// The object of an entry that is about to be stored.
+fn fresh_object(fresh: &Owned) -> Option<&Object> {
+    // SAFETY: nobody else has the entry, and no other reference to its object is alive.
+    unsafe { fresh.entry().object() }.map(|object| &*object)
 }
 
 fn plain(key: &[u8], text: &[u8], expiry: Option<i64>, access: u32, edited: bool) -> Owned {

@@ -46,6 +46,7 @@ impl Engine {
             scratch: Vec::new(),
             worker: number,
             candidates: db::Candidates::default(),
+            interpreter: None,
         };
         Self {
             policy: policy(&local.config),

@@ -78,6 +78,12 @@ impl<'a> Args<'a> {
         Self { spans: &self.spans[i.min(self.spans.len())..], ..*self }
     }
 
+    /// The first `n` arguments, as a request of its own.
+    #[inline]
+    pub fn first(&self, n: usize) -> Self {
+        Self { spans: &self.spans[..n.min(self.spans.len())], ..*self }
+    }
+
     /// All arguments in order.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone {
@@ -131,7 +137,22 @@ impl OwnedArgs {
         owned
     }
 
-    fn push(&mut self, word: &[u8]) {
+    /// Forgets all words; keeps the room.
+    pub fn clear(&mut self) {
+        self.input.clear();
+        self.spans.clear();
+        self.blobs.clear();
+    }
+
+    /// Gives back room beyond what ordinary requests need.
+    pub fn shrink(&mut self) {
+        if self.input.capacity() > 64 * 1024 || self.spans.capacity() > 4 * 1024 {
+            *self = Self::default();
+        }
+    }
+
+    /// Adds a copy of `word`.
+    pub fn push(&mut self, word: &[u8]) {
         let span = Span { at: self.input.len() as u32, len: word.len() as u32 };
         self.input.extend_from_slice(word);
         self.spans.push(span);

@@ -159,6 +159,7 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
         run_id: random_id(),
         process: Process::new(),
         switches: crate::commands::debug::Switches::default(),
+        catalog: crate::commands::scripting::Catalog::new(workers),
         config_file,
         config: Live::new(config),
     })

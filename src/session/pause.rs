@@ -31,6 +31,8 @@ impl Conditions {
     pub const MONITORED: u32 = 1 << 2;
     /// Memory may not suffice: `maxmemory` is set.
     pub const MAXMEMORY: u32 = 1 << 3;
+    /// A script runs for longer than others are willing to wait.
+    pub const BUSY: u32 = 1 << 8;
     /// Each command is timed by itself: the slow log or the latency monitor wants short times.
     pub const PRECISE: u32 = 1 << 4;
     /// Clients wait for keys: writes of those serve them.

@@ -5,6 +5,7 @@ pub mod bitops;
 pub mod digest;
 pub mod extended;
 pub mod glob;
+pub mod hash;
 pub mod hll;
 pub mod intset;
 pub mod lcs;

@@ -3,6 +3,7 @@
 //! Here is what the keyspace must know of every type: its number and name, what its representations
 //! are called, how much memory an object holds, how it is copied and whether freeing it takes long.
 
+use super::hash::{self, Large};
 use super::list::List;
 use super::set;
 use super::stream::Stream;
@@ -56,6 +57,7 @@ impl Type {
     /// What OBJECT ENCODING calls a compact value.
     pub const fn compact_encoding(self, form: u8) -> &'static str {
         match self {
+            Self::Hash if form == hash::EXPIRING => "listpackex",
             Self::Set if form == INTSET => "intset",
             Self::Set => "hashtable", // as Redis 7.0 keeps, and names, all other sets
             Self::List => "quicklist", // for lists of every length, as in Redis 7.0
@@ -73,6 +75,8 @@ pub const INTSET: u8 = 1;
 /// A value in a block of its own, read and changed under its key's stripe.
 #[derive(Debug)]
 pub enum Object {
+    /// A large hash, in a block of its own, lest it be what objects take.
+    Hash(Box<Large>),
     /// A long string. Replies may hold references to it; a change copies it if one does.
     String(Bytes),
     /// A long list.
@@ -89,6 +93,7 @@ impl Object {
     /// Its type.
     pub const fn type_of(&self) -> Type {
         match self {
+            Self::Hash(_) => Type::Hash,
             Self::String(_) => Type::String,
             Self::List(_) => Type::List,
             Self::Set(_) => Type::Set,
@@ -100,6 +105,7 @@ impl Object {
     /// Bytes that it holds beyond its own block. Takes constant time, but for streams' consumers.
     pub fn weight(&self) -> usize {
         match self {
+            Self::Hash(hash) => size_of_val(&**hash) + hash.weight(),
             Self::String(bytes) => crate::mem::class(bytes.len().max(1)),
             Self::List(list) => list.weight(),
             Self::Set(set) => set.weight(),
@@ -111,6 +117,7 @@ impl Object {
     /// What OBJECT ENCODING calls it.
     pub const fn encoding(&self) -> &'static str {
         match self {
+            Self::Hash(_) => "hashtable",
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
             Self::Set(_) => "hashtable",
@@ -122,6 +129,7 @@ impl Object {
     /// Number of blocks that freeing it gives back, roughly: whether that is done in between.
     pub fn pieces(&self) -> usize {
         match self {
+            Self::Hash(hash) => hash.pieces(),
             Self::String(_) => 1,
             Self::List(list) => list.len() / 64,
             Self::Set(set) => set.pieces(),
@@ -133,6 +141,7 @@ impl Object {
     /// A copy that changes on its own.
     pub fn duplicate(&self) -> Self {
         match self {
+            Self::Hash(hash) => Self::Hash(hash.clone()),
             Self::String(bytes) => Self::String(bytes.clone()),
             Self::List(list) => Self::List(list.clone()),
             Self::Set(set) => Self::Set(set.clone()),

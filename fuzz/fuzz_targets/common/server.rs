@@ -2,7 +2,7 @@
 
 use eonkv::clock::Clock;
 use eonkv::commands::run::{Turn, run_batch};
-use eonkv::commands::{Local, Shared, debug, table};
+use eonkv::commands::{Local, Shared, debug, scripting, table};
 use eonkv::config::Config;
 use eonkv::config::live::Live;
 use eonkv::db::{self, Access, Keyspace};
@@ -38,12 +38,14 @@ impl Server {
             run_id: "0".repeat(40),
             process: Process::new(),
             switches: debug::Switches::default(),
+            catalog: scripting::Catalog::new(1),
         });
         let client = shared.clients.add(Origin::default());
         let local = Local {
             config: Arc::new(Config::default()),
             worker: 0,
             candidates: db::Candidates::default(),
+            interpreter: None,
             waited: Default::default(),
             scratch: Vec::new(),
         };

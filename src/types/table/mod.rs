@@ -63,6 +63,11 @@ impl Layout for Whole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct At(u32);
 
+impl At {
+    /// The least of all.
+    pub const FIRST: Self = Self(0);
+}
+
 /// The table.
 #[derive(Debug)]
 pub struct Table<L> {

@@ -1,0 +1,273 @@
+//! Running scripts and functions.
+
+use super::super::table::{Begin, Find, Group};
+use super::super::{Args, Command, Cx, Error, Flags, KeySpec, blocking, room, run};
+use super::catalog::About;
+use super::host::{Limits, Runner};
+use super::interpreter::Interpreter;
+use crate::script::text::Flags as Says;
+use crate::script::{Failure, Run};
+use crate::session::pause::Conditions;
+use crate::session::{After, Session};
+use crate::types::number;
+
+const ANY: Flags =
+    Flags::NOSCRIPT.and(Flags::SKIP_MONITOR).and(Flags::NO_MANDATORY_KEYS).and(Flags::STALE);
+const WRITES: Flags = ANY.and(Flags::MAY_REPLICATE).and(Flags::MOVABLE_KEYS);
+const READS: Flags = ANY.and(Flags::READ).and(Flags::MOVABLE_KEYS);
+const ACL: &[&str] = &["scripting"];
+const FIND: Find = Find::KeyNum { count: 0, first: 1, step: 1 };
+const NOTE: &str = "What a script does with its keys cannot be told in advance.";
+const RW: &[KeySpec] = &[KeySpec {
+    begin: Begin::Index(2),
+    find: FIND,
+    flags: &["RW", "ACCESS", "UPDATE"],
+    note: NOTE,
+}];
+const RO: &[KeySpec] =
+    &[KeySpec { begin: Begin::Index(2), find: FIND, flags: &["RO", "ACCESS"], note: NOTE }];
+const COST: &str = "That of the script.";
+
+const fn row(name: &'static str, run: super::super::table::Handler) -> Command {
+    Command::new(name, -3, Group::Scripting, run).flags(WRITES).acl(ACL).keys(RW).cost(COST)
+}
+
+const fn reading(command: Command) -> Command {
+    Command { flags: READS, keys: RO, ..command }
+}
+
+pub const EVAL: Command = row("eval", eval).doc(
+    "2.6.0",
+    "script numkeys [key ...] [arg ...]",
+    "Runs a Lua script as one step.",
+);
+pub const EVALSHA: Command = row("evalsha", evalsha).doc(
+    "2.6.0",
+    "sha1 numkeys [key ...] [arg ...]",
+    "Runs a Lua script that is known by its SHA1.",
+);
+pub const EVALSHA_RO: Command = reading(row("evalsha_ro", evalsha_ro)).doc(
+    "7.0.0",
+    "sha1 numkeys [key ...] [arg ...]",
+    "Runs a Lua script, known by its SHA1, that may not write.",
+);
+pub const EVAL_RO: Command = reading(row("eval_ro", eval_ro)).doc(
+    "7.0.0",
+    "script numkeys [key ...] [arg ...]",
+    "Runs a Lua script that may not write.",
+);
+pub const FCALL: Command = row("fcall", fcall).doc(
+    "7.0.0",
+    "function numkeys [key ...] [arg ...]",
+    "Runs a function of a library as one step.",
+);
+pub const FCALL_RO: Command = reading(row("fcall_ro", fcall_ro)).doc(
+    "7.0.0",
+    "function numkeys [key ...] [arg ...]",
+    "Runs a function that may not write.",
+);
+
+fn eval(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    script(cx, args, false, false)
+}
+
+fn eval_ro(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    script(cx, args, false, true)
+}
+
+fn evalsha(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    script(cx, args, true, false)
+}
+
+fn evalsha_ro(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    script(cx, args, true, true)
+}
+
+fn fcall(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    with_interpreter(cx, |cx, interpreter| function(cx, interpreter, args, false))
+}
+
+fn fcall_ro(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    with_interpreter(cx, |cx, interpreter| function(cx, interpreter, args, true))
+}
+
+/// Lends the worker's interpreter, made on first use.
+pub fn with_interpreter<T>(
+    cx: &mut Cx<'_>,
+    work: impl FnOnce(&mut Cx<'_>, &mut Interpreter) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut interpreter = match cx.local.interpreter.take() {
+        Some(interpreter) => interpreter,
+        None => Box::new(Interpreter::new().map_err(Error::Bytes)?),
+    };
+    let result = work(cx, &mut interpreter);
+    cx.local.interpreter = Some(interpreter);
+    result
+}
+
+/// How many of the arguments behind the third are keys.
+fn count_keys(args: Args<'_>, not_a_number: &'static str) -> Result<usize, Error> {
+    let count = number::parse_i64(args.get(2)).ok_or(Error::new(not_a_number))?;
+    match usize::try_from(count) {
+        Err(_) => Err(Error::new("ERR Number of keys can't be negative")),
+        Ok(count) if count > args.len() - 3 => {
+            Err(Error::new("ERR Number of keys can't be greater than number of args"))
+        }
+        Ok(count) => Ok(count),
+    }
+}
+
+fn script(cx: &mut Cx<'_>, args: Args<'_>, by_sha: bool, reads: bool) -> Result<(), Error> {
+    let keys = count_keys(args, "ERR value is not an integer or out of range")?;
+    with_interpreter(cx, |cx, interpreter| {
+        let catalog = &cx.shared.catalog;
+        let ready = if by_sha {
+            let unknown = Error::new("NOSCRIPT No matching script. Please use EVAL.");
+            interpreter.by_sha(catalog, args.get(1)).ok_or(unknown)?
+        } else {
+            interpreter.script(catalog, args.get(1), false).map_err(Error::Bytes)?
+        };
+        let limits = limits(cx, ready.script.flags, reads, false)?;
+        let run = Run::Script(&ready.compiled, &ready.script.sha);
+        one_step(cx, interpreter, Call { run, name: &ready.script.sha, args, keys, limits })
+    })
+}
+
+fn function(
+    cx: &mut Cx<'_>,
+    interpreter: &mut Interpreter,
+    args: Args<'_>,
+    reads: bool,
+) -> Result<(), Error> {
+    let found = interpreter.function(&cx.shared.catalog, args.get(1));
+    let found = found.map_err(|text| Error::Bytes([b"ERR ", &text[..]].concat()))?;
+    let function = found.ok_or(Error::new("ERR Function not found"))?;
+    let keys = count_keys(args, "ERR Bad number of keys provided")?;
+    let limits = limits(cx, Some(function.flags), reads, true)?;
+    let name = String::from_utf8_lossy(args.get(1));
+    let run = Run::Function(&function.compiled, &name);
+    one_step(cx, interpreter, Call { run, name: &name, args, keys, limits })
+}
+
+/// What a script may do, by what it says of itself; or why it does not run at all.
+fn limits(
+    cx: &mut Cx<'_>,
+    says: Option<Says>,
+    reads: bool,
+    function: bool,
+) -> Result<Limits, Error> {
+    let says_so = |flag: Says| says.is_some_and(|flags| flags.has(flag));
+    let quiet = says_so(Says::NO_WRITES);
+    if reads && says.is_some() && !quiet {
+        let text = "ERR Can not execute a script with write flag using *_ro command.";
+        return Err(Error::new(text));
+    }
+    let short = cx.local.config.maxmemory > 0 && !room::make(cx);
+    let free = quiet || says_so(Says::ALLOW_OOM);
+    if short && says.is_some() && !free {
+        return Err(Error::new(
+            "OOM allow-oom flag is not set on the script, can not run it when used memory > \
+             'maxmemory'",
+        ));
+    }
+    Ok(Limits { read_only: reads || quiet, short: short && !free, function })
+}
+
+/// What is to be run.
+struct Call<'a> {
+    run: Run<'a>,
+    name: &'a str,
+    args: Args<'a>,
+    keys: usize,
+    limits: Limits,
+}
+
+/// Gives back what is held, also when a command panics.
+struct Held<'c, 'a>(&'c mut Cx<'a>, bool);
+
+impl Drop for Held<'_, '_> {
+    fn drop(&mut self) {
+        if self.1 {
+            self.0.db.let_go();
+        }
+    }
+}
+
+/// Runs a script while nobody else is in the keyspace.
+fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> Result<(), Error> {
+    if cx.shared.conditions.bits() & Conditions::MONITORED != 0 {
+        run::show(cx, call.args);
+    }
+    let before = Before::of(cx);
+    let outer = cx.session.in_exec; // EXEC holds everything already
+    if !outer {
+        blocking::seize(cx, None);
+    }
+    let held = Held(cx, !outer);
+    let cx = &mut *held.0;
+    std::mem::swap(cx.reply, &mut interpreter.scratch);
+    (cx.reply.resp3, cx.session.resp3, cx.session.in_exec) = (false, false, true);
+    let worker = cx.local.worker;
+    let (name, args) = (call.name, call.args);
+    let about = || About {
+        name: name.to_owned(),
+        command: args.iter().map(|arg| arg[..arg.len().min(128)].to_vec()).collect(),
+    };
+    let mut runner = Runner::new(cx, call.limits, &about);
+    let (keys, argv) = (args.from(3).first(call.keys), args.from(3 + call.keys));
+    let Interpreter { vm, scratch, .. } = interpreter;
+    let result = vm.run(&mut runner, call.run, keys, argv, scratch);
+    let after = runner.after;
+    std::mem::swap(cx.reply, scratch);
+    scratch.clear();
+    scratch.bytes.shrink_to(64 * 1024);
+    before.restore(cx);
+    cx.session.after = after;
+    if cx.shared.catalog.seat(worker).is_some_and(|seat| seat.end(vm.memory())) {
+        let busy = cx.shared.catalog.busy().next().is_some();
+        cx.shared.conditions.set(Conditions::BUSY, busy);
+    }
+    if !outer {
+        blocking::serve_held(cx);
+    }
+    drop(held);
+    result.map_err(|failure| error(failure, &call))
+}
+
+fn error(failure: Failure, call: &Call<'_>) -> Error {
+    let which = if call.limits.function { "FUNCTION" } else { "SCRIPT" };
+    let text = match failure {
+        Failure::Compile(text) => text,
+        Failure::Raised(raised) => raised.text,
+        Failure::Stopped(place) => {
+            let text = format!("ERR Script killed by user with {which} KILL.");
+            crate::script::at(text.as_bytes(), call.name, place.as_ref())
+        }
+        Failure::Memory => b"ERR not enough memory".to_vec(),
+    };
+    Error::Bytes(text)
+}
+
+/// What a script's commands may change of the connection, and must not.
+struct Before {
+    row: &'static super::super::Row,
+    hash: u64,
+    db: usize,
+    resp3: bool,
+    in_exec: bool,
+}
+
+impl Before {
+    fn of(cx: &Cx<'_>) -> Self {
+        let Session { resp3, in_exec, .. } = *cx.session;
+        Self { row: cx.row, hash: cx.hash, db: cx.db.db, resp3, in_exec }
+    }
+
+    fn restore(self, cx: &mut Cx<'_>) {
+        (cx.row, cx.hash) = (self.row, self.hash);
+        cx.db.db = self.db;
+        cx.session.select(self.db);
+        (cx.session.resp3, cx.session.in_exec) = (self.resp3, self.in_exec);
+        cx.session.after = After::Continue;
+    }
+}

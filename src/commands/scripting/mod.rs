@@ -1,0 +1,27 @@
+//! EVAL, SCRIPT, FCALL and FUNCTION.
+//!
+//! A script or function is one step for everybody else. See `docs/decisions/0008-scripts.md`.
+
+pub mod catalog;
+mod eval;
+mod function;
+mod host;
+mod interpreter;
+mod script;
+
+use super::Command;
+pub use catalog::{Catalog, Seat};
+pub use interpreter::Interpreter;
+pub use script::busy_with;
+
+/// The rows, sorted by name.
+pub static COMMANDS: &[Command] = &[
+    eval::EVAL,
+    eval::EVALSHA,
+    eval::EVALSHA_RO,
+    eval::EVAL_RO,
+    eval::FCALL,
+    eval::FCALL_RO,
+    function::FUNCTION,
+    script::SCRIPT,
+];

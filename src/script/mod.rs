@@ -1,0 +1,359 @@
+//! Lua 5.1 for scripts and functions: a sandbox, its libraries, and the ways between Lua and RESP.
+//!
+//! Knows nothing of sockets, keys or other threads: whoever runs a script gives a [`Host`], through
+//! which `redis.call` and the like leave this module. One [`Vm`] belongs to one thread.
+//!
+//! What keeps a script inside:
+//! - **S1** Nothing that outlives a script can be changed by one: globals, libraries and their
+//!   metatables are shown through read-only proxies (`prelude.lua`); there is no `debug`, `io`,
+//!   `package`, `setfenv` or `string.dump`, and no byte code is loaded.
+//! - **S2** A script can always be stopped: a hook every [`HOOK_EVERY`] instructions asks the host,
+//!   and once it says stop fires on every line, so that no `pcall` holds it up. What would run long
+//!   inside one instruction (patterns, `string.rep`) is our own code and asks as well ([`Pace`]).
+//! - **S3** Memory is bounded by [`MEMORY_LIMIT`]; what is over it fails with an error in the script.
+
+mod bits;
+mod cjson;
+mod cmsgpack;
+mod convert;
+pub mod dump;
+mod errors;
+mod numbers;
+mod packs;
+mod pattern;
+mod redis;
+mod strings;
+pub mod text;
+
+use crate::resp::{Args, Reply};
+use errors::Stopped;
+pub use errors::{Failure, at};
+use mlua::chunk::ChunkMode;
+use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use scoped_tls_hkt::scoped_thread_local;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Instructions between two questions to the host.
+const HOOK_EVERY: u32 = 50_000;
+/// Steps of our own loops between two questions.
+const STEPS: u32 = 100_000;
+/// Bytes that one interpreter may take.
+pub const MEMORY_LIMIT: usize = 512 << 20;
+/// Bytes of an idle interpreter from which on everything is collected after a script.
+const IDLE_LIMIT: usize = 16 << 20;
+
+/// What a script can ask of the world.
+pub trait Host {
+    /// Runs a command. Its reply, in the protocol that the script chose; or the text of the error
+    /// that refused it.
+    fn call(&mut self, args: Args<'_>) -> Result<&mut Reply, Vec<u8>>;
+    /// Whether the user may run the command; none if there is no such command.
+    fn may_call(&mut self, args: Args<'_>) -> Option<bool>;
+    /// The script chose protocol 3, or 2.
+    fn set_protocol(&mut self, three: bool);
+    /// What it chose last; 2 at first.
+    fn protocol_is_3(&self) -> bool;
+    /// A line for the log, at level 0 (debug) to 3 (warning).
+    fn log(&mut self, level: u8, text: &[u8]);
+    /// Asked now and then while a script runs: true ends it.
+    fn must_stop(&mut self) -> bool;
+}
+
+scoped_thread_local!(static mut HOST: for<'a> &'a mut (dyn Host + 'a));
+
+/// The host of the script that runs in this thread.
+fn with_host<T>(work: impl FnOnce(&mut dyn Host) -> T) -> Option<T> {
+    HOST.is_set().then(|| HOST.with(|host| work(host)))
+}
+
+/// Counts the steps of a long loop and asks the host now and then (S2).
+#[derive(Debug, Default)]
+struct Pace(u32);
+
+impl Pace {
+    /// One step more; an error if the script must stop.
+    #[inline]
+    fn step(&mut self) -> mlua::Result<()> {
+        self.0 += 1;
+        if self.0 < STEPS {
+            return Ok(());
+        }
+        self.0 = 0;
+        match with_host(|host| host.must_stop()) {
+            Some(true) => Err(mlua::Error::external(Stopped)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A function that a library registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// Its name.
+    pub name: String,
+    /// What it says of itself.
+    pub description: Option<Vec<u8>>,
+    /// Its flags, [`text::Flags`].
+    pub flags: text::Flags,
+}
+
+type Registry = Rc<RefCell<Vec<(Registered, Function)>>>;
+
+/// Something that can be run: compiled for one [`Vm`].
+#[derive(Debug, Clone)]
+pub struct Compiled(Function);
+
+/// An interpreter.
+pub struct Vm {
+    lua: Lua,
+    scripts: Table,
+    functions: Table,
+    run_script: Function,
+    run_function: Function,
+    run_library: Function,
+    recover: Function,
+    registry: Registry,
+    stopped: Rc<Cell<bool>>,
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vm").field("memory", &self.memory()).finish_non_exhaustive()
+    }
+}
+
+/// What to run, with what to name it by in errors.
+#[derive(Debug, Clone, Copy)]
+pub enum Run<'a> {
+    /// A script with its SHA1.
+    Script(&'a Compiled, &'a str),
+    /// A function with its name.
+    Function(&'a Compiled, &'a str),
+}
+
+impl Vm {
+    /// A new interpreter. `version` is what scripts read as `redis.REDIS_VERSION`.
+    pub fn new(version: &str) -> mlua::Result<Self> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
+        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        let registry = Registry::default();
+        let rust = lua.create_table()?;
+        strings::install(&lua, &rust)?;
+        errors::install(&lua, &rust)?;
+        install(&lua, &rust)?;
+        rust.set("bit", bits::library(&lua)?)?;
+        rust.set("cjson", cjson::library(&lua)?)?;
+        rust.set("cmsgpack", cmsgpack::library(&lua)?)?;
+        rust.set("struct", packs::library(&lua)?)?;
+        redis::install(&lua, &rust, version, &registry)?;
+        let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude");
+        let parts =
+            prelude
+                .into_function()?
+                .call::<(Table, Table, Function, Function, Function, Function)>(rust)?;
+        let (scripts, functions, run_script, run_function, run_library, recover) = parts;
+        lua.set_globals(scripts.clone())?;
+        lua.set_memory_limit(MEMORY_LIMIT)?;
+        let stopped = Rc::new(Cell::new(false));
+        let vm = Self {
+            lua,
+            scripts,
+            functions,
+            run_script,
+            run_function,
+            run_library,
+            recover,
+            registry,
+            stopped,
+        };
+        vm.watch()?;
+        Ok(vm)
+    }
+
+    /// Bytes that the interpreter takes.
+    pub fn memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    /// Compiles a script; the text of the compiler's complaint if that fails.
+    pub fn compile(&self, source: &[u8]) -> Result<Compiled, Vec<u8>> {
+        compile(&self.lua, source, "@user_script", &self.scripts).map(Compiled)
+    }
+
+    /// Loads a library: runs its text, and returns what it registered.
+    pub fn load(
+        &self,
+        host: &mut dyn Host,
+        source: &[u8],
+    ) -> Result<Vec<(Registered, Compiled)>, Failure> {
+        let library = compile(&self.lua, source, "@user_function", &self.functions);
+        let library = library.map_err(Failure::Compile)?;
+        self.registry.borrow_mut().clear();
+        let result = HOST.set(host, || self.run_library.call::<(bool, Value)>(library));
+        let found = std::mem::take(&mut *self.registry.borrow_mut());
+        let outcome = self.outcome(result);
+        if self.stopped.get() || matches!(outcome, Err(Failure::Memory)) {
+            self.recover.call::<()>(()).map_err(|_| Failure::Memory)?;
+        }
+        self.end();
+        outcome?;
+        Ok(found.into_iter().map(|(about, f)| (about, Compiled(f))).collect())
+    }
+
+    /// Runs something and encodes what it returns into `out`.
+    pub fn run(
+        &self,
+        host: &mut dyn Host,
+        what: Run<'_>,
+        keys: Args<'_>,
+        argv: Args<'_>,
+        out: &mut Reply,
+    ) -> Result<(), Failure> {
+        let (runner, function, name) = match what {
+            Run::Script(Compiled(function), sha) => (&self.run_script, function, sha),
+            Run::Function(Compiled(function), name) => (&self.run_function, function, name),
+        };
+        let lists = self.list(keys).and_then(|keys| Ok((keys, self.list(argv)?)));
+        let result = lists.and_then(|(keys, argv)| {
+            HOST.set(host, || runner.call::<(bool, Value)>((function, keys, argv)))
+        });
+        let outcome = self.outcome(result).and_then(|value| {
+            let mark = out.mark();
+            convert::to_resp(&value, host.protocol_is_3(), out).map_err(|_| {
+                out.cut(mark);
+                Failure::Memory
+            })
+        });
+        self.end();
+        outcome.map_err(|failure| failure.named(name))
+    }
+
+    fn list(&self, args: Args<'_>) -> mlua::Result<Table> {
+        let list = self.lua.create_table_with_capacity(args.len(), 0)?;
+        for (i, arg) in args.iter().enumerate() {
+            list.raw_seti(i + 1, self.lua.create_string(arg)?)?;
+        }
+        Ok(list)
+    }
+
+    /// What a run came to.
+    fn outcome(&self, result: mlua::Result<(bool, Value)>) -> Result<Value, Failure> {
+        if self.stopped.get() {
+            return Err(Failure::Stopped(errors::place(&self.lua)));
+        }
+        match result {
+            Ok((true, value)) => Ok(value),
+            Ok((false, reason)) => Err(errors::failure(&self.lua, reason)),
+            Err(mlua::Error::MemoryError(_)) => Err(Failure::Memory),
+            Err(error) => Err(Failure::Raised(errors::Raised {
+                text: [b"ERR ".as_slice(), error.to_string().as_bytes()].concat(),
+                place: None,
+            })),
+        }
+    }
+
+    /// After a run: the next one begins as this one did.
+    fn end(&self) {
+        if self.stopped.replace(false) && self.watch().is_err() {
+            tracing::error!("The hook of an interpreter cannot be set");
+        }
+        if self.memory() > IDLE_LIMIT {
+            // An interpreter that once lacked memory says so to every script until it has collected.
+            let _ = self.lua.gc_collect();
+        }
+    }
+
+    /// Sets the hook (S2).
+    fn watch(&self) -> mlua::Result<()> {
+        let triggers = HookTriggers::new().every_nth_instruction(HOOK_EVERY);
+        let stopped = Rc::clone(&self.stopped);
+        self.lua.set_global_hook(triggers, move |lua, debug| {
+            let stop = stopped.get() || with_host(|host| host.must_stop()) == Some(true);
+            if !stop {
+                return Ok(VmState::Continue);
+            }
+            if !stopped.replace(true) {
+                errors::note_place(lua, debug);
+                let stopped = Rc::clone(&stopped);
+                lua.set_global_hook(HookTriggers::EVERY_LINE, move |_, _| {
+                    if stopped.get() {
+                        Err(mlua::Error::external(Stopped))
+                    } else {
+                        Ok(VmState::Continue)
+                    }
+                })?;
+            }
+            Err(mlua::Error::external(Stopped))
+        })
+    }
+}
+
+/// SHA1 as scripts are called by: 40 hexadecimal digits.
+pub fn sha1_hex(text: &[u8]) -> String {
+    redis::sha1(text)
+}
+
+/// Compiles text, and only text, to a function with `env` as its globals.
+fn compile(lua: &Lua, source: &[u8], name: &str, env: &Table) -> Result<Function, Vec<u8>> {
+    let chunk = lua.load(source).set_name(name).set_mode(ChunkMode::Text);
+    chunk.set_environment(env.clone()).into_function().map_err(|error| match error {
+        mlua::Error::SyntaxError { message, .. } => message.into_bytes(),
+        other => other.to_string().into_bytes(),
+    })
+}
+
+/// What the prelude needs of Rust beside libraries.
+fn install(lua: &Lua, rust: &Table) -> mlua::Result<()> {
+    let protected = Rc::new(RefCell::new(std::collections::HashSet::<usize>::new()));
+    let known = Rc::clone(&protected);
+    let protect = lua.create_function(move |_, table: Table| {
+        known.borrow_mut().insert(table.to_pointer() as usize);
+        Ok(())
+    })?;
+    rust.set("protect", protect)?;
+    let is_protected = move |table: &Table| {
+        let known = protected.borrow().contains(&(table.to_pointer() as usize));
+        if known { Err(errors::plain("ERR Attempt to modify a readonly table")) } else { Ok(()) }
+    };
+    let guard = is_protected.clone();
+    let rawset = lua.create_function(move |lua, args: MultiValue| {
+        let table = errors::table_arg(lua, &args, 0, "rawset")?;
+        guard(&table)?;
+        let value = |i: usize| args.get(i).cloned().unwrap_or(Value::Nil);
+        table.raw_set(value(1), value(2))?;
+        Ok(table)
+    })?;
+    rust.set("rawset", rawset)?;
+    let setmetatable = lua.create_function(move |lua, args: MultiValue| {
+        let table = errors::table_arg(lua, &args, 0, "setmetatable")?;
+        is_protected(&table)?;
+        if let Some(old) = table.metatable()
+            && !old.raw_get::<Value>("__metatable")?.is_nil()
+        {
+            return Err(errors::located(lua, "cannot change a protected metatable"));
+        }
+        match args.get(1) {
+            Some(Value::Nil) => table.set_metatable(None)?,
+            Some(Value::Table(meta)) => table.set_metatable(Some(meta.clone()))?,
+            _ => {
+                let text = "bad argument #2 to 'setmetatable' (nil or table expected)";
+                return Err(errors::located(lua, text));
+            }
+        }
+        Ok(table)
+    })?;
+    rust.set("setmetatable", setmetatable)?;
+    let compile = lua.create_function(|lua, (source, env): (Value, Table)| {
+        let Some(source) = errors::text_of(&source) else {
+            return Ok((Value::Nil, Value::String(lua.create_string("text expected")?)));
+        };
+        Ok(match compile(lua, &source, "@user_script", &env) {
+            Ok(function) => (Value::Function(function), Value::Nil),
+            Err(text) => (Value::Nil, Value::String(lua.create_string(text)?)),
+        })
+    })?;
+    rust.set("compile", compile)?;
+    let began = std::time::Instant::now();
+    rust.set("clock", lua.create_function(move |_, ()| Ok(began.elapsed().as_secs_f64()))?)
+}

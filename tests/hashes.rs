@@ -1,0 +1,247 @@
+//! Hashes over the wire: errors and shapes, both encodings, fields that end, and whole-hash readers
+//! among writers.
+
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
+
+mod server;
+
+use server::{Client, Server};
+use std::time::{Duration, Instant};
+
+/// Sends a command and expects the exact reply.
+fn check(client: &mut Client, command: &str, reply: &str) {
+    client.send(format!("{command}\r\n").as_bytes());
+    client.expect(reply.as_bytes());
+}
+
+#[test]
+fn errors_and_shapes() {
+    let server = Server::start(&["--io-threads", "1"]);
+    let mut client = server.client();
+    let client = &mut client;
+    let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+    check(client, "SET s 1", "+OK\r\n");
+    let commands = [
+        "HSET s f v",
+        "HGET s f",
+        "HMGET s f",
+        "HGETALL s",
+        "HDEL s f",
+        "HLEN s",
+        "HEXISTS s f",
+        "HINCRBY s f 1",
+        "HINCRBYFLOAT s f 1",
+        "HSTRLEN s f",
+        "HRANDFIELD s",
+        "HRANDFIELD s 2",
+        "HSCAN s 0",
+        "HSETNX s f v",
+        "HKEYS s",
+        "HVALS s",
+        "HTTL s FIELDS 1 f",
+        "HEXPIRE s 1 FIELDS 1 f",
+        "HPERSIST s FIELDS 1 f",
+        "HGETEX s FIELDS 1 f",
+        "HGETDEL s FIELDS 1 f",
+        "HSETEX s FIELDS 1 f v",
+    ];
+    commands.iter().for_each(|command| check(client, command, wrong));
+    check(client, "HSET h f v", ":1\r\n");
+    check(client, "GET h", wrong);
+    let arity = |name: &str| format!("-ERR wrong number of arguments for '{name}' command\r\n");
+    check(client, "HSET h f", &arity("hset"));
+    check(client, "HSET h f v g", &arity("hset"));
+    check(client, "HMSET h f v g", &arity("hmset"));
+    check(client, "HGET h", &arity("hget"));
+    check(client, "HSET n f abc g 5 h 1.5", ":3\r\n");
+    check(client, "HINCRBY n f 1", "-ERR hash value is not an integer\r\n");
+    check(client, "HINCRBY n g x", "-ERR value is not an integer or out of range\r\n");
+    check(
+        client,
+        "HINCRBY n g 9223372036854775807",
+        "-ERR increment or decrement would overflow\r\n",
+    );
+    check(client, "HINCRBYFLOAT n f 1", "-ERR hash value is not a float\r\n");
+    check(client, "HINCRBYFLOAT n h x", "-ERR value is not a valid float\r\n");
+    check(client, "HINCRBYFLOAT n h 0.25", "$4\r\n1.75\r\n");
+    check(client, "HRANDFIELD n 1 X", "-ERR syntax error\r\n");
+    check(client, "HSCAN n x", "-ERR invalid cursor\r\n");
+    check(client, "HSCAN n 0 COUNT 0", "-ERR syntax error\r\n");
+    check(client, "HSCAN none 0 COUNT 0", "*2\r\n$1\r\n0\r\n*0\r\n");
+    check(client, "HSCAN n 0 MATCH g NOVALUES", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\ng\r\n");
+    check(client, "HGETALL h", "*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    check(client, "HMGET h f g", "*2\r\n$1\r\nv\r\n$-1\r\n");
+    check(client, "HDEL h g", ":0\r\n");
+    check(client, "HDEL h f f", ":1\r\n");
+    check(client, "EXISTS h", ":0\r\n");
+    client.send(b"HELLO 3\r\nHSET h f v\r\n");
+    while client.line() != ":1" {}
+    check(client, "HGETALL h", "%1\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    check(client, "HRANDFIELD h 1 WITHVALUES", "*1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    check(client, "HGET h g", "_\r\n");
+}
+
+fn encoding(client: &mut Client, key: &str, name: &str) {
+    check(client, &format!("OBJECT ENCODING {key}"), &format!("${}\r\n{name}\r\n", name.len()));
+}
+
+#[test]
+fn a_hash_grows_by_number_and_by_length() {
+    let server = Server::start(&["--io-threads", "1", "--hash-max-listpack-entries", "4"]);
+    let mut client = server.client();
+    let client = &mut client;
+    for i in 0..4 {
+        check(client, &format!("HSET h f{i} {i}"), ":1\r\n");
+    }
+    encoding(client, "h", "listpack");
+    check(client, "HSET h f3 9", ":0\r\n");
+    encoding(client, "h", "listpack");
+    check(client, "HSET h f4 4", ":1\r\n");
+    encoding(client, "h", "hashtable");
+    check(client, "HMGET h f0 f3 f4 f5", "*4\r\n$1\r\n0\r\n$1\r\n9\r\n$1\r\n4\r\n$-1\r\n");
+    check(client, "CONFIG SET hash-max-listpack-value 10", "+OK\r\n");
+    check(client, "HSET long f 01234567890", ":1\r\n");
+    encoding(client, "long", "hashtable");
+    check(client, "COPY h copy", ":1\r\n");
+    check(client, "HINCRBY copy f0 5", ":5\r\n");
+    check(client, "HGET h f0", "$1\r\n0\r\n");
+    check(client, "HDEL h f0 f1 f2 f3 f4", ":5\r\n");
+    check(client, "EXISTS h copy", ":1\r\n");
+}
+
+#[test]
+fn fields_end() {
+    let server = Server::start(&["--io-threads", "2", "--hash-max-listpack-entries", "3"]);
+    let (mut client, mut other) = (server.client(), server.client());
+    let client = &mut client;
+    check(client, "CONFIG SET notify-keyspace-events KEA", "+OK\r\n");
+    other.send(b"SUBSCRIBE __keyevent@0__:hexpired __keyevent@0__:del\r\n");
+    (0..12).for_each(|_| _ = other.line());
+    for (key, fields) in [("small", 3), ("large", 9)] {
+        for i in 0..fields {
+            check(client, &format!("HSET {key} f{i} v"), ":1\r\n");
+        }
+        let all = format!("HEXPIRE {key} 100 FIELDS 4 f0 f1 f2 none");
+        check(client, &all, "*4\r\n:1\r\n:1\r\n:1\r\n:-2\r\n");
+        encoding(client, key, if fields == 3 { "listpackex" } else { "hashtable" });
+        check(client, &format!("HTTL {key} FIELDS 2 f0 none"), "*2\r\n:100\r\n:-2\r\n");
+        check(client, &format!("HEXPIRE {key} 50 GT FIELDS 1 f0"), "*1\r\n:0\r\n");
+        check(client, &format!("HEXPIRE {key} 50 LT FIELDS 1 f0"), "*1\r\n:1\r\n");
+        check(client, &format!("HEXPIRE {key} 90 NX FIELDS 1 f0"), "*1\r\n:0\r\n");
+        check(client, &format!("HPERSIST {key} FIELDS 2 f0 f0"), "*2\r\n:1\r\n:-1\r\n");
+        check(client, &format!("HEXPIRE {key} 90 XX FIELDS 1 f0"), "*1\r\n:0\r\n");
+        check(client, &format!("HEXPIREAT {key} 1 FIELDS 1 f0"), "*1\r\n:2\r\n");
+        check(client, &format!("HEXISTS {key} f0"), ":0\r\n");
+        check(client, &format!("HSET {key} f1 w"), ":0\r\n");
+        check(client, &format!("HTTL {key} FIELDS 1 f1"), "*1\r\n:-1\r\n");
+        check(client, &format!("HINCRBY {key} f2 1"), "-ERR hash value is not an integer\r\n");
+        check(client, &format!("HSETEX {key} FNX EX 5 FIELDS 1 f1 x"), ":0\r\n");
+        check(client, &format!("HSETEX {key} PX 200 FIELDS 1 f1 x"), ":1\r\n");
+        check(client, &format!("HGETEX {key} PX 200 FIELDS 2 f2 no"), "*2\r\n$1\r\nv\r\n$-1\r\n");
+        let rest = fields - 3;
+        for i in 3..fields {
+            check(client, &format!("HGETDEL {key} FIELDS 1 f{i}"), "*1\r\n$1\r\nv\r\n");
+        }
+        check(client, &format!("HLEN {key}"), ":2\r\n");
+        assert!(rest == 0 || rest == 6);
+        let began = Instant::now();
+        loop {
+            client.send(format!("HLEN {key}\r\n").as_bytes());
+            if client.line() == ":0" {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        check(client, &format!("HGETALL {key}"), "*0\r\n");
+        // The background takes the fields and the empty hash away, and tells so.
+        for event in ["hexpired", "del"] {
+            let channel = format!("__keyevent@0__:{event}");
+            let (a, b) = (channel.len(), key.len());
+            let message = format!("*3\r\n$7\r\nmessage\r\n${a}\r\n{channel}\r\n${b}\r\n{key}\r\n");
+            other.expect(message.as_bytes());
+        }
+        check(client, &format!("EXISTS {key}"), ":0\r\n");
+    }
+}
+
+/// What HGETALL shows is of one instant though it is encoded in slices: all fields have one value.
+#[test]
+fn a_hash_is_read_whole_among_writers() {
+    const FIELDS: usize = 20_000;
+    let server = Server::start(&["--io-threads", "2"]);
+    let (mut writer, mut reader) = (server.client(), server.client());
+    let whole = |value: usize| {
+        let mut command = format!("*{}\r\n$4\r\nHSET\r\n$1\r\nh\r\n", 2 + 2 * FIELDS);
+        for i in 0..FIELDS {
+            let (i, v) = (i.to_string(), value.to_string());
+            command += &format!("${}\r\n{i}\r\n${}\r\n{v}\r\n", i.len(), v.len());
+        }
+        command.into_bytes()
+    };
+    writer.send(&whole(0));
+    assert_eq!(writer.line(), format!(":{FIELDS}"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for value in 1..40 {
+                writer.send(&whole(value));
+                assert_eq!(writer.line(), ":0");
+            }
+        });
+        for _ in 0..20 {
+            reader.send(b"HVALS h\r\n");
+            assert_eq!(reader.line(), format!("*{FIELDS}"));
+            let mut values: Vec<String> = Vec::new();
+            for _ in 0..FIELDS {
+                reader.line();
+                values.push(reader.line());
+            }
+            values.dedup();
+            assert_eq!(values.len(), 1, "{values:?}");
+        }
+    });
+}
+
+#[test]
+fn random_fields_and_walks_over_large_hashes() {
+    let server = Server::start(&["--io-threads", "1"]);
+    let mut client = server.client();
+    let client = &mut client;
+    for i in 0..3000 {
+        check(client, &format!("HSET h f{i} {i}"), ":1\r\n");
+    }
+    let mut names = |command: &str| {
+        client.send(format!("{command}\r\n").as_bytes());
+        let head = client.line();
+        let count: usize = head[1..].parse().unwrap();
+        (0..count).map(|_| (client.line(), client.line()).1).collect::<Vec<String>>()
+    };
+    for count in [1, 10, 999, 1500, 2999, 3000, 4000] {
+        let mut found = names(&format!("HRANDFIELD h {count}"));
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), count.min(3000));
+    }
+    assert_eq!(names("HRANDFIELD h -5000").len(), 5000);
+    assert_eq!(names("HRANDFIELD h -50 WITHVALUES").len(), 100);
+    let mut seen = std::collections::HashSet::new();
+    let mut cursor = "0".to_owned();
+    loop {
+        client.send(format!("HSCAN h {cursor} COUNT 50\r\n").as_bytes());
+        assert_eq!(client.line(), "*2");
+        client.line();
+        cursor = client.line();
+        let count: usize = client.line()[1..].parse().unwrap();
+        for at in 0..count {
+            client.line();
+            let text = client.line();
+            if at % 2 == 0 {
+                seen.insert(text);
+            }
+        }
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 3000);
+}
