@@ -4,6 +4,7 @@ mod big;
 pub mod bitops;
 pub mod digest;
 pub mod extended;
+pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hll;

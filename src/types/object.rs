@@ -145,7 +145,7 @@ impl Object {
             Self::String(bytes) => Self::String(bytes.clone()),
             Self::List(list) => Self::List(list.clone()),
             Self::Set(set) => Self::Set(set.clone()),
-            Self::ZSet(set) => Self::ZSet(Box::new(set.duplicate())),
+            Self::ZSet(set) => Self::ZSet(set.clone()),
             Self::Stream(stream) => Self::Stream(stream.clone()),
         }
     }

@@ -27,6 +27,13 @@ pub struct Packed<'b>(&'b [u8]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(usize);
 
+impl Place {
+    /// Bytes before it.
+    pub const fn offset(self) -> usize {
+        self.0
+    }
+}
+
 /// Bytes that are no packed sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {

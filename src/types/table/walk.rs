@@ -5,6 +5,7 @@
 //! it, in as many pieces as one likes, holds nobody up.
 
 use super::store::{Blocks, Slots, Store, content_of};
+use std::sync::Arc;
 
 /// The contents at one instant, in no order.
 #[derive(Debug)]
@@ -34,6 +35,17 @@ impl Store {
 }
 
 impl View {
+    /// Whether this shows what `other` does because neither has changed, both being of one table.
+    pub fn is(&self, other: &Self) -> bool {
+        let same = |((a, _, a_high), (b, _, b_high)): (&(Slots, u16, u16), &(Slots, u16, u16))| {
+            Arc::ptr_eq(a, b) && a_high == b_high
+        };
+        let same_page = |(a, b): (&Blocks, &Blocks)| Arc::ptr_eq(a, b);
+        (self.chunks.len(), self.pages.len()) == (other.chunks.len(), other.pages.len())
+            && self.chunks.iter().zip(&other.chunks).all(same)
+            && self.pages.iter().zip(&other.pages).all(same_page)
+    }
+
     /// Shows the next contents, about `count` of them; false if there are no more.
     pub fn next(&mut self, count: usize, mut each: impl FnMut(&[u8])) -> bool {
         let (mut part, mut from) = self.done;

@@ -5,7 +5,7 @@
 /// Entries of a block: what 512 bytes hold.
 pub(super) const ENTRIES: usize = 42;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Block {
     len: usize,
     scores: [f64; ENTRIES],

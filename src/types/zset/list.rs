@@ -22,6 +22,7 @@
 use super::block::{Block, ENTRIES};
 use super::members::Members;
 use super::range::Cut;
+use super::shelves::Shelves;
 use crate::types::table::{PAGE, Pages};
 
 /// One tower in 4 has a further level; 14 levels are good for 4^14 blocks, more than places.
@@ -67,10 +68,10 @@ impl Path {
 }
 
 /// The order of a set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Order {
     cells: Pages<Cell>,
-    blocks: Pages<Option<Box<Block>>>,
+    blocks: Shelves,
     spare_blocks: Vec<u32>,
     /// By height, a tower out of use, in a list through `next`.
     spare_towers: [u32; LEVELS + 1],
@@ -85,7 +86,7 @@ impl Order {
     pub(super) fn new(seed: u64) -> Self {
         let mut order = Self {
             cells: Pages::new(),
-            blocks: Pages::new(),
+            blocks: Shelves::default(),
             spare_blocks: Vec::new(),
             spare_towers: [NIL; LEVELS + 1],
             levels: 1,
@@ -135,10 +136,8 @@ impl Order {
 
     #[inline(always)]
     pub(super) fn block(&self, tower: u32) -> &Block {
-        match &self.blocks[self.cells[tower].word as u32] {
-            Some(block) => block,
-            None => &Block::NONE, // towers in use have their block
-        }
+        // Towers in use have their block.
+        self.blocks.get(self.cells[tower].word as u32).unwrap_or(&Block::NONE)
     }
 
     /// The way to a cut.
@@ -225,9 +224,14 @@ impl Order {
             + self.live_blocks * size_of::<Block>()
     }
 
-    /// Frees one block; false if none is left.
+    /// Frees some blocks; false if none is left.
     pub(super) fn shed(&mut self) -> bool {
-        self.blocks.pop().is_some()
+        self.blocks.shed()
+    }
+
+    /// Whether this is `other`, and nothing has changed in it since one was cloned from the other.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.len == other.len && self.blocks.are(&other.blocks)
     }
 
     /// Makes room in the full block that `path` leads to, and leads it to the half that wants the
@@ -242,14 +246,14 @@ impl Order {
         };
         let height = self.random_height();
         let right = self.raise(height);
-        let Some(mut upper) = self.blocks[self.cells[right].word as u32].take() else { return };
+        let number = self.cells[right].word as u32;
+        let Some(mut upper) = self.blocks.take(number) else { return };
         let mut separator = score;
         if let Some(block) = self.block_mut(left) {
             separator = block.scores().get(half).copied().unwrap_or(score);
             upper.append(block, half);
         }
-        let number = self.cells[right].word as u32;
-        self.blocks[number] = Some(upper);
+        self.blocks.put(number, upper);
         while self.levels < height {
             *self.link_mut(HEAD, self.levels) = Cell { word: 0, next: NIL, span: self.len };
             self.levels += 1;
@@ -283,7 +287,7 @@ impl Order {
             let both = len + self.block(next).len();
             if len == 0 || (len < FEW && both <= MERGED) {
                 let number = self.cells[next].word as u32;
-                let Some(mut swallowed) = self.blocks[number].take() else { return };
+                let Some(mut swallowed) = self.blocks.take(number) else { return };
                 if let Some(block) = self.block_mut(tower) {
                     block.append(&mut swallowed, 0);
                 }
@@ -308,7 +312,7 @@ impl Order {
             NIL => self.tail = before,
             next => self.cells[next].next = before,
         }
-        self.blocks[word as u32] = None;
+        drop(self.blocks.take(word as u32));
         self.live_blocks -= 1;
         self.spare_blocks.push(word as u32);
         self.cells[tower].next = self.spare_towers[height as usize];
@@ -324,10 +328,10 @@ impl Order {
         self.live_blocks += 1;
         let block = match self.spare_blocks.pop() {
             Some(number) => {
-                self.blocks[number] = Some(fresh);
+                self.blocks.put(number, fresh);
                 number
             }
-            None => self.blocks.push(Some(fresh)),
+            None => self.blocks.push(fresh),
         };
         let blank = Cell { word: 0, next: NIL, span: 0 };
         let tower = match self.spare_towers[height] {
@@ -360,7 +364,7 @@ impl Order {
     }
 
     fn block_mut(&mut self, tower: u32) -> Option<&mut Block> {
-        self.blocks[self.cells[tower].word as u32].as_deref_mut()
+        self.blocks.get_mut(self.cells[tower].word as u32)
     }
 
     /// One in four towers has a second level, one in sixteen a third.

@@ -7,7 +7,7 @@ use crate::types::table::Store;
 const SCORE: usize = 8;
 
 /// All members of a set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Members(Store);
 
 impl Members {

@@ -1,4 +1,6 @@
-//! The large form of a sorted set: an unrolled skiplist and a member table over one store.
+//! Sorted sets: the compact form ([`small`]), the large form, and one [`view`] and one [`draft`] of both.
+//!
+//! The large form is an unrolled skiplist and a member table over one store.
 //!
 //! ```text
 //!   index (hash of member) ──► place ──► members: score, bytes, once each
@@ -18,23 +20,34 @@
 //!
 //! - **Z1** Index, order and store hold the same members; each entry's score in the order is the one
 //!   in the store.
-//! - **Z2** No score is NaN, and none is negative zero: it is stored as zero.
+//! - **Z2** No score is NaN. Negative zero is equal to zero, and shown as what it is.
 
 mod block;
+mod draft;
+#[cfg(test)]
+mod form_tests;
+mod frozen;
 mod list;
 mod members;
 mod range;
+mod shelves;
+mod small;
 #[cfg(test)]
 mod tests;
+mod view;
 
+pub use draft::{Done, Draft, Limits};
+pub use frozen::Frozen;
 pub use range::{Backward, Cut, Forward};
+pub use small::{Entry, Small};
+pub use view::{Entries, View};
 
 use super::table::{Hashing, Index};
 use list::Order;
 use members::Members;
 
-/// The set.
-#[derive(Debug)]
+/// The set. A clone shares all memory but the member table, until either changes.
+#[derive(Debug, Clone)]
 pub struct SortedSet {
     members: Members,
     index: Index,
@@ -84,12 +97,24 @@ impl SortedSet {
         self.place(self.hash(member), member).map(|place| self.members.score(place))
     }
 
+    /// Looks a member up, for [`SortedSet::put`].
+    #[inline]
+    pub fn seat(&self, member: &[u8]) -> Seat {
+        let hash = self.hash(member);
+        let place = self.place(hash, member);
+        Seat { hash, place, score: place.map(|place| self.members.score(place)) }
+    }
+
     /// Adds a member or gives it another score; the one it had.
     pub fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
+        self.put(self.seat(member), member, score)
+    }
+
+    /// As [`SortedSet::insert`], with the member's seat: the set has not changed since it was found.
+    pub fn put(&mut self, seat: Seat, member: &[u8], score: f64) -> Option<f64> {
         debug_assert!(!score.is_nan(), "Z2");
-        let score = score + 0.0; // negative zero becomes zero
-        let hash = self.hash(member);
-        let Some(place) = self.place(hash, member) else {
+        let Seat { hash, place, .. } = seat;
+        let Some(place) = place else {
             let path = self.order.seek(&Cut::BeforeEntry(score, member), &self.members);
             let place = self.members.insert(member, score);
             self.order.insert(path, score, place);
@@ -218,13 +243,6 @@ impl SortedSet {
         self.index.scan(cursor, |place| each(self.members.member(place), self.members.score(place)))
     }
 
-    /// A copy that changes on its own.
-    pub fn duplicate(&self) -> Self {
-        let mut copy = Self::new();
-        self.range(0, self.len()).for_each(|(member, score)| _ = copy.insert(member, score));
-        copy
-    }
-
     /// Gives up the set for its memory to be freed in steps.
     pub fn into_remains(self) -> Remains {
         Remains(self)
@@ -240,13 +258,21 @@ impl SortedSet {
     }
 }
 
+/// What the index knows of a member, until the next change.
+#[derive(Debug, Clone, Copy)]
+pub struct Seat {
+    hash: u64,
+    place: Option<u32>,
+    /// Its score, if it is in the set.
+    pub score: Option<f64>,
+}
+
 /// What is left of a set that nobody can reach any more.
 #[derive(Debug)]
 pub struct Remains(SortedSet);
 
 impl Remains {
-    /// Frees up to `pieces` pieces of memory; false when none is left. A piece holds tens of members
-    /// and takes well under a microsecond, but for the 64 KiB ones, of which there are few.
+    /// Frees up to `pieces` pieces of memory; false when none is left. A piece takes a few microseconds.
     pub fn free(&mut self, pieces: usize) -> bool {
         let Self(set) = self;
         (0..pieces).all(|_| set.order.shed() || set.members.shed() || set.index.shed())
