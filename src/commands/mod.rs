@@ -19,6 +19,7 @@ pub mod debug;
 pub mod elements;
 pub mod error;
 pub mod event;
+pub mod geo;
 pub mod hash;
 pub mod help;
 pub mod hyperloglog;
@@ -48,6 +49,7 @@ pub mod syntax;
 pub mod table;
 pub mod time;
 pub mod transaction;
+pub mod zset;
 
 use crate::config::Config;
 use crate::config::live::Live;
@@ -74,6 +76,7 @@ pub static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     connection::CONNECTION,
     debug::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     info::COMMANDS,
@@ -92,6 +95,7 @@ pub static GROUPS: &[&[Command]] = &[
     string::COMMANDS,
     time::COMMANDS,
     transaction::COMMANDS,
+    zset::COMMANDS,
 ];
 
 /// What all workers share. Each registry in it is owned by the module that defines it.

@@ -2,13 +2,14 @@
 //! nothing else: not on order, encoding or history.
 
 use super::super::slice::{self, Slice};
-use super::super::{Args, Cx, Error, set};
+use super::super::{Args, Cx, Error, set, zset};
 use crate::db::{Counters, Entry, Key, Seen, Str};
 use crate::types::list::{List, Short};
 use crate::types::object::{Object, Type};
 use crate::types::packed::Element;
 use crate::types::stream::{Entry as StreamEntry, Id, Range};
 use crate::types::table::View;
+use crate::types::zset::Frozen;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
@@ -63,6 +64,8 @@ enum Work {
     Text { text: Bytes, at: usize, hasher: Sha256 },
     /// Elements in a row, as they were at one moment.
     Row { list: List, at: usize, hasher: Sha256 },
+    /// A sorted set as it was at one moment, from a rank on.
+    Ranked { set: Box<Frozen>, at: usize, sum: Digest },
     /// Elements whose order does not matter, as they were at one moment.
     Elements { kind: Type, view: View, sum: Digest },
     /// The entries of a stream, behind its last name. Who has read them is not part of it.
@@ -77,6 +80,11 @@ fn unordered(kind: Type, sum: &Digest) -> Digest {
 /// The digest of a value from that of its content.
 fn with_expiry(content: &Digest, expires: bool) -> Digest {
     hash(&[content, if expires { b"expires" } else { b"stays" }])
+}
+
+/// A member of a sorted set.
+fn ranked(member: &[u8], score: f64) -> Digest {
+    hash(&[member, &score.to_bits().to_le_bytes()])
 }
 
 /// A value: its digest, or the work left to get it.
@@ -160,6 +168,17 @@ fn collection<'a>(cx: &mut Cx<'a>, db: usize, key: Key<'_>, entry: &'a Entry) ->
             let range = stream.range(Id::MIN, Id::MAX, usize::MAX, false);
             Content::Long(Work::Entries { range, hasher })
         }
+        (_, Seen::Object(Object::ZSet(set))) => {
+            let set = Box::new(Frozen::of(set, false));
+            Content::Long(Work::Ranked { set, at: 0, sum: NOTHING })
+        }
+        (Type::ZSet, seen) => {
+            let (mut sum, mut text) = (NOTHING, Vec::new());
+            zset::access::view_of(seen)
+                .iter()
+                .for_each(|(member, score)| mix(&mut sum, &ranked(member.text(&mut text), score)));
+            Content::Known(unordered(kind, &sum))
+        }
         _ => Content::Known(hash(&[kind.name().as_bytes()])),
     };
     cx.db.collection_of((db, key), entry, kind, look).ok().flatten()
@@ -198,6 +217,13 @@ impl Long {
                     Some(entry) => add_entry(hasher, &entry),
                     None => break finish(std::mem::take(hasher)),
                 },
+                Work::Ranked { set, at, sum } => {
+                    set.range(*at, ELEMENTS).for_each(|(m, score)| mix(sum, &ranked(m, score)));
+                    *at += ELEMENTS;
+                    if *at >= set.len() {
+                        break unordered(Type::ZSet, sum);
+                    }
+                }
                 Work::Elements { kind, view, sum } => {
                     if !view.next(ELEMENTS, |element| mix(sum, &hash(&[element]))) {
                         break unordered(*kind, sum);

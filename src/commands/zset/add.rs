@@ -1,0 +1,168 @@
+//! ZADD and ZINCRBY.
+
+use super::access::{self, draft, limits, parse, settle, told};
+use super::{Args, Cx, Error};
+use crate::db::{Expiry, Key};
+use crate::types::zset::{Draft, Limits};
+
+const NAN: Error = Error::new("ERR resulting score is not a number (NaN)");
+
+/// What ZADD's options ask for.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct How {
+    /// Only members that are not there.
+    pub nx: bool,
+    /// Only members that are there.
+    pub xx: bool,
+    /// Those that are there only get greater scores.
+    pub gt: bool,
+    /// Or smaller ones.
+    pub lt: bool,
+    /// The reply counts changes too.
+    pub ch: bool,
+    /// The score is added.
+    pub incr: bool,
+}
+
+impl How {
+    /// Reads the options; also where the first score stands.
+    #[inline]
+    fn parse(args: Args<'_>) -> (Self, usize) {
+        let mut how = Self::default();
+        let mut at = 2;
+        while let Some(word) = args.opt(at) {
+            let is = |text: &[u8]| word.eq_ignore_ascii_case(text);
+            match word.len() {
+                2 if is(b"NX") => how.nx = true,
+                2 if is(b"XX") => how.xx = true,
+                2 if is(b"GT") => how.gt = true,
+                2 if is(b"LT") => how.lt = true,
+                2 if is(b"CH") => how.ch = true,
+                4 if is(b"INCR") => how.incr = true,
+                _ => break,
+            }
+            at += 1;
+        }
+        (how, at)
+    }
+
+    fn check(self, pairs: usize) -> Result<(), Error> {
+        if self.nx && self.xx {
+            return Err(Error::new("ERR XX and NX options at the same time are not compatible"));
+        }
+        if (self.gt || self.lt) && self.nx || self.gt && self.lt {
+            return Err(Error::new(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            ));
+        }
+        if self.incr && pairs > 1 {
+            return Err(Error::new("ERR INCR option supports a single increment-element pair"));
+        }
+        Ok(())
+    }
+}
+
+/// What became of the members.
+#[derive(Debug, Default)]
+struct Tally {
+    added: usize,
+    updated: usize,
+    /// The last one's score, unless an option kept it from being looked at.
+    score: Option<f64>,
+}
+
+impl Tally {
+    #[inline]
+    fn put(
+        &mut self,
+        draft: &mut Draft<'_>,
+        how: How,
+        (score, member): (f64, &[u8]),
+        limits: Limits,
+    ) -> Result<(), Error> {
+        let spot = draft.spot(member);
+        let Some(old) = spot.score() else {
+            if !how.xx {
+                draft.put(spot, member, score, limits);
+                self.added += 1;
+                self.score = Some(score);
+            }
+            return Ok(());
+        };
+        if how.nx {
+            return Ok(());
+        }
+        let score = if how.incr { old + score } else { score };
+        if score.is_nan() {
+            return Err(NAN);
+        }
+        if how.gt && score <= old || how.lt && score >= old {
+            return Ok(());
+        }
+        if score != old {
+            draft.put(spot, member, score, limits);
+            self.updated += 1;
+        }
+        self.score = Some(score);
+        Ok(())
+    }
+}
+
+pub fn zadd(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let (how, at) = How::parse(args);
+    let words = args.len() - at;
+    if words == 0 || words % 2 != 0 {
+        return Err(Error::Syntax);
+    }
+    how.check(words / 2)?;
+    let pair = |i: usize| Ok((parse(args.get(i))?, args.get(i + 1)));
+    let first = pair(at)?;
+    // All scores are looked at before anything is changed.
+    let rest: Vec<_> = (at + 2..args.len()).step_by(2).map(pair).collect::<Result<_, Error>>()?;
+    let key = cx.key(args, 1);
+    add(cx, key, first, &rest, how)
+}
+
+pub fn zincrby(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let (key, how) = (cx.key(args, 1), How { incr: true, ..How::default() });
+    add(cx, key, (parse(args.get(2))?, args.get(3)), &[], how)
+}
+
+/// Adds members with scores, and replies with what became of them.
+#[inline]
+pub fn add(
+    cx: &mut Cx<'_>,
+    key: Key<'_>,
+    first: (f64, &[u8]),
+    rest: &[(f64, &[u8])],
+    how: How,
+) -> Result<(), Error> {
+    let limits = limits(cx);
+    let mut write = cx.db.write(key);
+    let mut tally = Tally::default();
+    let set = match draft(&mut write)? {
+        None if how.xx => None,
+        None => Some(Draft::new(limits, first.1.len())),
+        some => some,
+    };
+    if let Some(mut set) = set {
+        tally.put(&mut set, how, first, limits)?;
+        for pair in rest {
+            tally.put(&mut set, how, *pair, limits)?;
+        }
+        if tally.added + tally.updated > 0 {
+            let done = set.done();
+            settle(&mut write, done, Expiry::Keep);
+        }
+    }
+    drop(write);
+    if tally.added + tally.updated > 0 {
+        told(cx, key.bytes, if how.incr { "zincr" } else { "zadd" }, false);
+    }
+    match tally.score {
+        Some(score) if how.incr => access::score(cx.reply, score),
+        None if how.incr => cx.reply.null(),
+        _ => cx.reply.count(tally.added + if how.ch { tally.updated } else { 0 }),
+    }
+    Ok(())
+}

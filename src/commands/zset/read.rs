@@ -1,0 +1,81 @@
+//! Questions about members and numbers: ZCARD, ZSCORE, ZRANK and their kin.
+
+use super::access::{read, score};
+use super::bounds::Bounds;
+use super::{Args, Cx, Error};
+
+pub fn zcard(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let key = cx.key(args, 1);
+    let len = read(cx, key, |set, _| set.len())?;
+    cx.reply.count(len.unwrap_or(0));
+    Ok(())
+}
+
+pub fn zscore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let key = cx.key(args, 1);
+    match read(cx, key, |set, _| set.score(args.get(2)))?.flatten() {
+        Some(found) => score(cx.reply, found),
+        None => cx.reply.null(),
+    }
+    Ok(())
+}
+
+pub fn zmscore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let (key, members) = (cx.key(args, 1), args.from(2));
+    let scores = read(cx, key, |set, _| members.iter().map(|m| set.score(m)).collect::<Vec<_>>())?;
+    cx.reply.array(members.len());
+    for found in scores.unwrap_or_else(|| vec![None; members.len()]) {
+        match found {
+            Some(found) => score(cx.reply, found),
+            None => cx.reply.null(),
+        }
+    }
+    Ok(())
+}
+
+pub fn zrank(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    rank(cx, args, |rank, _| rank)
+}
+
+pub fn zrevrank(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    rank(cx, args, |rank, len| len - 1 - rank)
+}
+
+fn rank(cx: &mut Cx<'_>, args: Args<'_>, f: fn(usize, usize) -> usize) -> Result<(), Error> {
+    let with_score = match args.len() {
+        3 => false,
+        4 if args.is(3, "WITHSCORE") => true,
+        4 => return Err(Error::Syntax),
+        _ => return Err(Error::Arity),
+    };
+    let key = cx.key(args, 1);
+    let find = |set: crate::types::zset::View<'_>| {
+        set.rank(args.get(2)).map(|(rank, score)| (f(rank, set.len()), score))
+    };
+    match read(cx, key, |set, _| find(set))?.flatten() {
+        Some((rank, found)) if with_score => {
+            cx.reply.array(2);
+            cx.reply.count(rank);
+            score(cx.reply, found);
+        }
+        Some((rank, _)) => cx.reply.count(rank),
+        None if with_score => cx.reply.null_array(),
+        None => cx.reply.null(),
+    }
+    Ok(())
+}
+
+pub fn zcount(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    count(cx, args, Bounds::scores(args.get(2), args.get(3))?)
+}
+
+pub fn zlexcount(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    count(cx, args, Bounds::texts(args.get(2), args.get(3))?)
+}
+
+fn count(cx: &mut Cx<'_>, args: Args<'_>, bounds: Bounds<'_>) -> Result<(), Error> {
+    let key = cx.key(args, 1);
+    let count = read(cx, key, |set, _| bounds.ranks(&set).len())?;
+    cx.reply.count(count.unwrap_or(0));
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Taking members out: ZREM, ZREMRANGEBY…, ZPOPMIN, ZPOPMAX, ZMPOP.
+
+use super::access::{draft, score, settle, told};
+use super::bounds::{self, Bounds};
+use super::{Args, Cx, Error};
+use crate::commands::args::{integer, integer_in};
+use crate::commands::elements;
+use crate::commands::event::{Class, Voice};
+use crate::db::{Access, Expiry, Key};
+use crate::resp::Reply;
+use crate::types::packed::Element;
+use crate::types::zset::{Draft, View};
+use std::ops::Range;
+
+pub fn zrem(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let members = args.from(2);
+    let remove = |set: &mut Draft<'_>| {
+        let mut count = 0;
+        for member in members.iter() {
+            count += usize::from(set.remove(member));
+            if set.is_empty() {
+                break;
+            }
+        }
+        count
+    };
+    let key = cx.key(args, 1);
+    let count = change(cx, key, "zrem", remove)?;
+    cx.reply.count(count);
+    Ok(())
+}
+
+/// Changes the sorted set under a key, if it exists. `f` tells how many members it took out.
+fn change(
+    cx: &mut Cx<'_>,
+    key: Key<'_>,
+    word: &'static str,
+    f: impl FnOnce(&mut Draft<'_>) -> usize,
+) -> Result<usize, Error> {
+    let mut write = cx.db.write(key);
+    let Some(mut set) = draft(&mut write)? else { return Ok(0) };
+    let count = f(&mut set);
+    if count == 0 {
+        return Ok(0);
+    }
+    let done = set.done();
+    let emptied = settle(&mut write, done, Expiry::Keep);
+    drop(write);
+    told(cx, key.bytes, word, emptied);
+    Ok(count)
+}
+
+pub fn zremrangebyrank(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let (start, stop) = (integer(args.get(2))?, integer(args.get(3))?);
+    remove_range(cx, args, "zremrangebyrank", |set| bounds::ranks(start, stop, set.len()))
+}
+
+pub fn zremrangebyscore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let bounds = Bounds::scores(args.get(2), args.get(3))?;
+    remove_range(cx, args, "zremrangebyscore", |set| bounds.ranks(set))
+}
+
+pub fn zremrangebylex(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let bounds = Bounds::texts(args.get(2), args.get(3))?;
+    remove_range(cx, args, "zremrangebylex", |set| bounds.ranks(set))
+}
+
+fn remove_range(
+    cx: &mut Cx<'_>,
+    args: Args<'_>,
+    word: &'static str,
+    range: impl FnOnce(&View<'_>) -> Range<usize>,
+) -> Result<(), Error> {
+    let key = cx.key(args, 1);
+    let count = change(cx, key, word, |set| {
+        let range = range(&set.view());
+        if range.len() == set.len() {
+            set.clear();
+            return range.len();
+        }
+        set.remove_range(range.start, range.len(), |_, _| ())
+    })?;
+    cx.reply.count(count);
+    Ok(())
+}
+
+/// Which end members are taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The lowest.
+    Min,
+    /// The highest.
+    Max,
+}
+
+impl End {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Min => "zpopmin",
+            Self::Max => "zpopmax",
+        }
+    }
+
+    /// From an option's word.
+    fn of(args: Args<'_>, at: usize) -> Result<Self, Error> {
+        if args.is(at, "MIN") {
+            Ok(Self::Min)
+        } else if args.is(at, "MAX") {
+            Ok(Self::Max)
+        } else {
+            Err(Error::Syntax)
+        }
+    }
+}
+
+/// How popped members are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Member, score, member, score.
+    Flat,
+    /// An array for each.
+    Pairs,
+}
+
+fn pair(reply: &mut Reply, shape: Shape, member: &Element<'_>, own: f64) {
+    if shape == Shape::Pairs {
+        reply.array(2);
+    }
+    elements::bulk(reply, member);
+    score(reply, own);
+}
+
+/// Takes up to `count` members out of the sorted set under a key, and shows them after what `head`
+/// encodes, which gets their number. False if there is none.
+pub fn pop(
+    (db, reply, voice): (&mut Access<'_>, &mut Reply, Voice),
+    key: Key<'_>,
+    (end, count): (End, usize),
+    shape: Shape,
+    head: impl FnOnce(&mut Reply, usize),
+) -> Result<bool, Error> {
+    let mut write = db.write(key);
+    let Some(mut set) = draft(&mut write)? else { return Ok(false) };
+    let len = set.len();
+    let count = count.min(len);
+    head(reply, count);
+    if count == 0 {
+        return Ok(true);
+    }
+    match end {
+        End::Min => _ = set.remove_range(0, count, |m, s| pair(reply, shape, m, s)),
+        End::Max if count == 1 => {
+            set.remove_range(len - 1, 1, |m, s| pair(reply, shape, m, s));
+        }
+        End::Max => {
+            let back = set.view().range_back(len, count);
+            back.for_each(|(m, s)| pair(reply, shape, &m, s));
+            set.remove_range(len - count, count, |_, _| ());
+        }
+    }
+    let done = set.done();
+    let emptied = settle(&mut write, done, Expiry::Keep);
+    drop(write);
+    voice.event(db, Class::ZSET, end.word(), key.bytes);
+    if emptied {
+        voice.event(db, Class::GENERIC, "del", key.bytes);
+    }
+    Ok(true)
+}
+
+pub fn zpopmin(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    pop_one_key(cx, args, End::Min)
+}
+
+pub fn zpopmax(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    pop_one_key(cx, args, End::Max)
+}
+
+fn pop_one_key(cx: &mut Cx<'_>, args: Args<'_>, end: End) -> Result<(), Error> {
+    let count = match args.len() {
+        2 => None,
+        3 => {
+            let positive = "ERR value is out of range, must be positive";
+            Some(integer_in(args.get(2), 0.., positive)? as usize)
+        }
+        _ => return Err(Error::Syntax),
+    };
+    let nested = cx.reply.resp3 && count.is_some();
+    let shape = if nested { Shape::Pairs } else { Shape::Flat };
+    let head = |reply: &mut Reply, n| reply.array(if nested { n } else { 2 * n });
+    let (key, voice) = (cx.key(args, 1), cx.voice());
+    let Cx { db, reply, .. } = cx;
+    if !pop((db, reply, voice), key, (end, count.unwrap_or(1)), shape, head)? {
+        cx.reply.array(0);
+    }
+    Ok(())
+}
+
+/// A number of keys, the keys and what they are to be popped by: `numkeys key … MIN|MAX [COUNT n]`.
+pub struct Multi<'k> {
+    /// The keys.
+    pub keys: Vec<Key<'k>>,
+    /// From which end.
+    pub end: End,
+    /// How many.
+    pub count: usize,
+}
+
+impl<'k> Multi<'k> {
+    /// Reads the arguments, of which `at` is the number of keys.
+    pub fn parse(args: Args<'k>, at: usize) -> Result<Self, Error> {
+        let positive = |arg, text| integer_in(arg, 1.., text).map(|n| n as usize);
+        let count = positive(args.get(at), "ERR numkeys should be greater than 0")?;
+        let end_at = at.saturating_add(1).saturating_add(count);
+        if end_at >= args.len() {
+            return Err(Error::Syntax);
+        }
+        let end = End::of(args, end_at)?;
+        let count = match args.len() - end_at {
+            1 => 1,
+            3 if args.is(end_at + 1, "COUNT") => {
+                positive(args.get(end_at + 2), "ERR count should be greater than 0")?
+            }
+            _ => return Err(Error::Syntax),
+        };
+        let keys = (at + 1..end_at).map(|i| Key::new(args.get(i))).collect();
+        Ok(Self { keys, end, count })
+    }
+}
+
+/// Takes members out of one of the keys of ZMPOP; false if it has none.
+pub fn pop_named(
+    to: (&mut Access<'_>, &mut Reply, Voice),
+    key: Key<'_>,
+    what: (End, usize),
+) -> Result<bool, Error> {
+    pop(to, key, what, Shape::Pairs, |reply, n| {
+        reply.array(2);
+        reply.bulk(key.bytes);
+        reply.array(n);
+    })
+}
+
+pub fn zmpop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let Multi { keys, end, count } = Multi::parse(args, 1)?;
+    let voice = cx.voice();
+    let Cx { db, reply, .. } = cx;
+    let popped = db.hold(&keys, |db| {
+        for key in &keys {
+            if pop_named((db, reply, voice), *key, (end, count))? {
+                return Ok(true);
+            }
+        }
+        Ok::<_, Error>(false)
+    })?;
+    if !popped {
+        cx.reply.null_array();
+    }
+    Ok(())
+}
