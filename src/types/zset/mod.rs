@@ -123,7 +123,7 @@ impl SortedSet {
             return None;
         };
         let old = self.members.score(place);
-        if old != score {
+        if old.to_bits() != score.to_bits() {
             let path = self.order.seek(&Cut::AfterEntry(old, member), &self.members);
             if !self.order.move_in_place(&path, score) {
                 self.order.remove(&before(path), 1, |_| ());
