@@ -32,6 +32,11 @@ MEANT = {
     "lolwut arguments": "sizes, which Redis takes and does not tell",
     "pfmerge arguments": "sourcekey may be left out; " + LATER + " it is told",
     "psubscribe arguments": "Redis wraps `pattern ...` into a block of one",
+    "xinfo|consumers fields": "history; " + LATER,
+    "xinfo|consumers history": "`inactive`; " + LATER,
+    "xinfo|stream arguments": "a token, and a count that may follow it",
+    "xinfo|stream history": "`active-time`; " + LATER,
+    "xtrim arguments": "Redis wraps strategy, threshold and count into a block",
 }
 # Arguments that Redis 7.0 does not have.
 ADDED_TOKENS = {"IFEQ"}

@@ -40,6 +40,7 @@ fn entries_come_back_in_order() {
     ask(&mut one, "XRANGE s (1-2 (9-9", &format!("*1 {fifth}"));
     ask(&mut one, "XRANGE s - + COUNT 0", "*-1");
     ask(&mut one, "XREAD COUNT 1 STREAMS s t 1-2 0", &format!("*1 *2 $1 s *1 {fifth}"));
+    ask(&mut one, "XREAD STREAMS s +", &format!("*1 *2 $1 s *1 {ninth}"));
     ask(&mut one, "XDEL s 1-2 1-2 7-7", ":1");
     ask(&mut one, "XTRIM s MINID 9", ":1");
     ask(&mut one, "XRANGE s - +", &format!("*1 {ninth}"));

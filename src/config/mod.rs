@@ -217,6 +217,8 @@ config! {
     appendfsync: AppendFsync,
     /// Do not force it while it is being rewritten.
     no_appendfsync_on_rewrite: bool,
+    /// A rewritten log begins with a snapshot.
+    aof_use_rdb_preamble: bool,
     /// Microseconds to sleep for each key loaded; negative = keys for each microsecond.
     key_load_delay: i32,
     /// Bytes loaded between two looks at the network.

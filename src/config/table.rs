@@ -262,6 +262,8 @@ pub static PARAMS: &[Param] = &[
         "When that file is forced to disk.").live().harness(NO_PERSISTENCE),
     Param::new("no-appendfsync-on-rewrite", boolean!(no_appendfsync_on_rewrite), "no",
         "Do not force it to disk while it is being rewritten.").live().harness(NO_PERSISTENCE),
+    Param::new("aof-use-rdb-preamble", boolean!(aof_use_rdb_preamble), "yes",
+        "Begin that file with a snapshot when it is rewritten.").live().harness(NO_PERSISTENCE),
     Param::new("key-load-delay", number!(key_load_delay, i32::MIN as i128, INT_MAX), "0",
         "Microseconds to wait after each key loaded, for tests.").live().hidden().harness(NO_PERSISTENCE),
     Param::new("loading-process-events-interval-bytes", number!(loading_process_events_interval_bytes, 1024, INT_MAX), "2097152",

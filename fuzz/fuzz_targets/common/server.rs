@@ -54,6 +54,12 @@ impl Server {
         Self { shared, local, seat, session, reply: Reply::with_capacity(1024) }
     }
 
+    /// The configuration that commands see.
+    #[allow(dead_code)] // not every target changes it
+    pub fn config(&mut self) -> &mut Config {
+        Arc::make_mut(&mut self.local.config)
+    }
+
     /// The replies to what `commands` say, as bytes.
     pub fn run<W: AsRef<[u8]>>(&mut self, commands: &[Vec<W>]) -> Vec<u8> {
         let mut input = Vec::new();

@@ -50,6 +50,8 @@ enum Start {
     After(Id),
     /// `$`: what follows the present last entry.
     Last,
+    /// `+`: the last entry itself.
+    End,
     /// `>`: what the group has not read yet.
     New,
 }
@@ -121,6 +123,7 @@ impl Asked {
         let start = |text: &[u8]| match (text, &self.reader) {
             (b"$", None) => Ok(Start::Last),
             (b"$", Some(_)) => Err(NO_LAST),
+            (b"+", None) => Ok(Start::End),
             (b">", None) => Err(ONLY_GROUPS_NEW),
             (b">", Some(_)) => Ok(Start::New),
             (_, reader) => match id(text)? {
@@ -231,6 +234,7 @@ fn look(
         let seen = read(db, *key, |stream| {
             let from = match start {
                 Ok(Start::After(id)) => *id,
+                Ok(Start::End) => stream.before_last(),
                 _ => stream.bounds().last,
             };
             (from, newer(stream, from, count))
@@ -342,7 +346,7 @@ fn give(
     let fresh = group.owner(&reader.consumer).is_none();
     let any = match start {
         Start::New => last.is_some_and(|last| last > group.last),
-        Start::After(_) | Start::Last => true,
+        Start::After(_) | Start::Last | Start::End => true,
     };
     // That a consumer was seen is no change of the stream.
     if fresh || any {
@@ -379,7 +383,7 @@ fn give(
             list.raw(&lines.bytes);
             Some(Found::History(list.bytes))
         }
-        Start::Last => None, // refused before
+        Start::Last | Start::End => None, // refused before
     };
     Ok(Given { fresh, found })
 }

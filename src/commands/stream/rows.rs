@@ -167,7 +167,7 @@ pub static COMMANDS: &[Command] = &[
 ];
 
 static XGROUP: &[Command] = &[
-    row("create", -5, GROWS, group::create).notes(&XGROUP_CREATE).keys(SUB_INSERT).doc(
+    row("create", -5, GROWS, group::create).notes(&XGROUP_START).keys(SUB_INSERT).doc(
         "5.0.0",
         "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
         "Makes a group.",
@@ -187,7 +187,7 @@ static XGROUP: &[Command] = &[
         .doc("5.0.0", "key group", "Removes a group.")
         .cost("O(1); what it has pending is freed in the background"),
     help::row(Group::Stream, "5.0.0").acl(&["stream"]),
-    row("setid", -5, WRITE, group::set_id).notes(&XGROUP_SETID).keys(SUB_UPDATE).doc(
+    row("setid", -5, WRITE, group::set_id).notes(&XGROUP_START).keys(SUB_UPDATE).doc(
         "5.0.0",
         "key group <id | $> [ENTRIESREAD entries-read]",
         "Sets the last entry that a group has read.",
@@ -214,35 +214,68 @@ static XINFO: &[Command] = &[
         .cost("O(1); with FULL O(N) in what is shown"),
 ];
 
-const TRIM_CHANGED: (&str, &str) = ("6.2.0", "The strategy `MINID` and the option `LIMIT`.");
 const XADD: Notes = Notes::args(&[
     at("NOMKSTREAM").since("6.2.0"),
+    at("maxlen_minid_=_~_threshold_count").name("trim"),
+    at("maxlen_minid").name("strategy"),
     at("MINID").since("6.2.0"),
+    at("=_~").name("operator"),
+    at("=").name("equal"),
+    at("~").name("approximately"),
+    at("threshold").kind("string"),
     at("LIMIT").since("6.2.0"),
+    at("*_id").name("id_or_auto"),
+    at("*").name("auto_id"),
 ])
 .changed(&[
     ("6.2.0", "`NOMKSTREAM`, the strategy `MINID` and the option `LIMIT`."),
     ("7.0.0", "Names of the form `<ms>-*`."),
 ]);
-const XTRIM: Notes =
-    Notes::args(&[at("MINID").since("6.2.0"), at("LIMIT").since("6.2.0")]).changed(&[TRIM_CHANGED]);
-const XAUTOCLAIM: Notes = Notes::history(&[("7.0.0", "The reply names deleted entries.")]);
-const XCLAIM: Notes = Notes::NONE;
-const XPENDING: Notes = Notes::args(&[at("IDLE").since("6.2.0")])
-    .changed(&[("6.2.0", "The option `IDLE`, and ranges without their ends.")]);
-const XRANGE: Notes = Notes::history(&[("6.2.0", "Ranges without their ends.")]);
-const XREAD: Notes = Notes::NONE;
-const XREADGROUP: Notes = Notes::NONE;
-const XSETID: Notes =
-    Notes::args(&[at("ENTRIESADDED").since("7.0.0"), at("MAXDELETEDID").since("7.0.0")])
-        .changed(&[("7.0.0", "The options `ENTRIESADDED` and `MAXDELETEDID`.")]);
-const XGROUP_CREATE: Notes = Notes::history(&[("7.0.0", "The option `ENTRIESREAD`.")]);
-const XGROUP_SETID: Notes = Notes::history(&[("7.0.0", "The option `ENTRIESREAD`.")]);
-const XGROUP_CONSUMER: Notes = Notes::NONE;
-const GROUP_NAME: Notes = Notes::NONE;
-const XINFO_CONSUMERS: Notes = Notes::history(&[("7.2.0", "The field `inactive`.")]);
+const XTRIM: Notes = Notes::args(&[
+    at("maxlen_minid").name("strategy"),
+    at("MINID").since("6.2.0"),
+    at("=_~").name("operator"),
+    at("=").name("equal"),
+    at("~").name("approximately"),
+    at("threshold").kind("string"),
+    at("LIMIT").since("6.2.0"),
+])
+.changed(&[("6.2.0", "The strategy `MINID` and the option `LIMIT`.")]);
+const XAUTOCLAIM: Notes =
+    Notes::args(&[at("min-idle-time").kind("string"), at("start").kind("string")])
+        .changed(&[("7.0.0", "The reply names deleted entries.")]);
+const XCLAIM: Notes =
+    Notes::args(&[at("min-idle-time").kind("string"), at("LASTID").name("id").kind("string")]);
+const XPENDING: Notes = Notes::args(&[
+    at("min-idle-time_start_end_count_consumer").name("filters"),
+    at("IDLE").since("6.2.0"),
+    at("start").kind("string"),
+    at("end").kind("string"),
+])
+.changed(&[("6.2.0", "The option `IDLE`, and ranges without their ends.")]);
+const XRANGE: Notes = Notes::args(&[at("start").kind("string"), at("end").kind("string")])
+    .changed(&[("6.2.0", "Ranges without their ends.")]);
+const XREAD: Notes = Notes::args(&[at("STREAMS").name("streams")]);
+const XREADGROUP: Notes = Notes::args(&[at("STREAMS").name("streams")]);
+const XSETID: Notes = Notes::args(&[
+    at("ENTRIESADDED").name("entries_added").kind("integer").since("7.0.0"),
+    at("MAXDELETEDID").name("max_deleted_entry_id").since("7.0.0"),
+])
+.changed(&[("7.0.0", "The options `ENTRIESADDED` and `MAXDELETEDID`.")]);
+const XGROUP_START: Notes = Notes::args(&[
+    at("group").name("groupname"),
+    at("id_$").name("id"),
+    at("$").name("new_id"),
+    at("ENTRIESREAD").name("entries_read").kind("integer"),
+])
+.changed(&[("7.0.0", "The option `ENTRIESREAD`.")]);
+const XGROUP_CONSUMER: Notes =
+    Notes::args(&[at("group").name("groupname"), at("consumer").name("consumername")]);
+const GROUP_NAME: Notes = Notes::args(&[at("group").name("groupname")]);
+const XINFO_CONSUMERS: Notes =
+    Notes::args(&[at("group").name("groupname")]).changed(&[("7.2.0", "The field `inactive`.")]);
 const XINFO_GROUPS: Notes = Notes::history(&[("7.0.0", "The fields `entries-read` and `lag`.")]);
-const XINFO_STREAM: Notes = Notes::history(&[
+const XINFO_STREAM: Notes = Notes::args(&[at("full_count").name("full")]).changed(&[
     ("6.0.0", "The option `FULL`."),
     (
         "7.0.0",

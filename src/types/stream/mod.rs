@@ -164,6 +164,11 @@ impl Stream {
         self.tree.last()
     }
 
+    /// The name before that of the last entry that is there; the last one's if there is none.
+    pub fn before_last(&self) -> Id {
+        self.last_there().and_then(Id::previous).unwrap_or(self.bounds.last)
+    }
+
     /// At most `most` entries from `from` to `to`, both included, in order or in reverse.
     pub fn range(&self, from: Id, to: Id, most: usize, back: bool) -> Range {
         self.tree.range(from, to, most, back)
