@@ -2,6 +2,7 @@
 
 mod kill;
 mod list;
+pub mod tracking;
 
 use super::notes::{Notes, at};
 use super::table::Group;
@@ -24,8 +25,13 @@ const fn admin(name: &'static str, arity: i16, run: super::table::Handler) -> Co
 }
 
 static SUBCOMMANDS: &[Command] = &[
+    sub("caching", 3, tracking::caching).doc(
+        "6.0.0",
+        "<YES | NO>",
+        "Says whether the keys that the next command reads are tracked.",
+    ),
     sub("getname", 2, getname).doc("2.6.9", "", "Replies with the connection's name."),
-    sub("getredir", 2, getredir).doc(
+    sub("getredir", 2, tracking::getredir).doc(
         "6.0.0",
         "",
         "Replies with the client that invalidation messages are redirected to.",
@@ -70,7 +76,16 @@ static SUBCOMMANDS: &[Command] = &[
         "Tells which library the client uses.",
     ),
     sub("setname", 3, setname).doc("2.6.9", "connection-name", "Names the connection."),
-    sub("trackinginfo", 2, trackinginfo).doc(
+    sub("tracking", -3, tracking::tracking)
+        .notes(&TRACKING)
+        .cost("O(1), and some more for each prefix")
+        .doc(
+            "6.0.0",
+            "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] \
+             [OPTOUT] [NOLOOP]",
+            "Lets the server tell when keys change that the connection has copies of.",
+        ),
+    sub("trackinginfo", 2, tracking::trackinginfo).doc(
         "6.2.0",
         "",
         "Describes the connection's tracking of keys.",
@@ -104,6 +119,7 @@ const LIST: Notes = Notes::args(&[at("TYPE").since("5.0.0"), at("ID").since("6.2
     ("7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."),
     ("7.0.3", "The field `ssub`."),
 ]);
+const TRACKING: Notes = Notes::args(&[at("on_off").name("status")]);
 const PAUSE: Notes =
     Notes::args(&[at("timeout").kind("integer"), at("write_all").name("mode").since("6.2.0")])
         .changed(&[("6.2.0", "The option `WRITE`.")]);
@@ -177,23 +193,6 @@ fn info(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     let mut text = list::describe(&cx.session.client, cx.db.now);
     text.push(b'\n');
     cx.reply.verbatim("txt", &text);
-    Ok(())
-}
-
-fn getredir(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
-    cx.reply.int(-1); // tracking is off
-    Ok(())
-}
-
-fn trackinginfo(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
-    cx.reply.map(3);
-    cx.reply.bulk(b"flags");
-    cx.reply.set(1);
-    cx.reply.bulk(b"off");
-    cx.reply.bulk(b"redirect");
-    cx.reply.int(-1);
-    cx.reply.bulk(b"prefixes");
-    cx.reply.array(0);
     Ok(())
 }
 

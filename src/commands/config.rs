@@ -2,7 +2,7 @@
 
 use super::help;
 use super::notes::Notes;
-use super::{Args, Command, Cx, Error, Flags, Group, Shared};
+use super::{Args, Command, Cx, Error, Flags, Group, Shared, room};
 use crate::config::live::{Refusal, Rights, SetError};
 use crate::config::{Config, Guard, OomScoreAdj, PARAMS, Param, rewrite, table};
 use crate::resp::Reply;
@@ -101,7 +101,14 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let shared = cx.shared;
     let result = shared.config.set_many(&pairs, rights, |old, new, _| apply(shared, old, new));
     match result {
-        Ok(()) => cx.reply.ok(),
+        Ok(()) => {
+            cx.reply.ok();
+            // Less memory may be allowed than is in use: keys go now, not when the next command comes.
+            if !cx.db.is_in_step() {
+                cx.local.config = shared.config.get();
+                room::make(cx);
+            }
+        }
         Err(error @ SetError::Loading) => return Err(error.to_string().into()),
         Err(error) => return Err(format!("ERR {error}").into()),
     }

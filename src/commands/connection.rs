@@ -1,5 +1,6 @@
 //! Commands about the connection itself: greeting, passwords, protocol.
 
+use super::client::tracking;
 use super::notes::{Notes, at};
 use super::table::Group;
 use super::{Args, Command, Cx, Error, Flags, pubsub};
@@ -103,6 +104,7 @@ fn reset(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
         cx.shared.conditions.set(Conditions::MONITORED, any);
     }
     pubsub::forget(cx);
+    tracking::forget(cx);
     cx.session.reset(!cx.local.config.requirepass.is_empty());
     cx.db.db = 0;
     cx.reply.resp3 = false;

@@ -21,7 +21,8 @@ pub use crate::config::Events as Class;
 use crate::db::{Access, Herald, Notice, Wants, What};
 use crate::session::hub::Kind;
 use crate::session::pause::Conditions;
-use crate::session::{After, Registry};
+use crate::session::tracking::{self, Invalid};
+use crate::session::{After, Flag, Registry};
 use std::sync::Arc;
 
 impl Cx<'_> {
@@ -96,12 +97,31 @@ pub fn connect(shared: &Shared) {
 }
 
 impl Herald for Teller {
-    fn tell(&self, _: u64, notices: &mut Vec<Notice>) -> u64 {
-        notices.drain(..).fold(0, |workers, notice| workers | self.pass_on(&notice))
+    fn tell(&self, actor: u64, notices: &mut Vec<Notice>) -> u64 {
+        let (mut workers, mut changed) = (0, Vec::new());
+        for notice in notices.drain(..) {
+            workers |= match notice.what {
+                What::Changed { by_command } => {
+                    changed.push((notice.key, by_command));
+                    0
+                }
+                What::Stale(readers) => self.invalidate(&readers, &notice.key),
+                What::Flushed => self.invalidate_all(actor),
+                _ => self.pass_on(&notice),
+            };
+        }
+        if !changed.is_empty() {
+            workers |= self.clients.trackers.broadcast(&changed, actor, &self.clients);
+        }
+        workers
     }
 
     fn rouse(&self, whom: u64) {
         self.clients.rouse(whom);
+    }
+
+    fn is_here(&self, reader: u64) -> bool {
+        self.clients.find(reader).is_some()
     }
 }
 
@@ -115,6 +135,7 @@ impl Teller {
             What::Evicted => (Class::EVICTED.0, "evicted"),
             What::FieldsOver => (Class::HASH.0, "hexpired"),
             What::Emptied => (Class::GENERIC.0, "del"),
+            What::Stale(_) | What::Changed { .. } | What::Flushed => return 0, // not for channels
             What::Sent { shard, message } => {
                 let kind = if *shard { Kind::Shard } else { Kind::Channel };
                 return self.post(kind, &notice.key, message);
@@ -134,6 +155,26 @@ impl Teller {
             }
         }
         workers
+    }
+
+    /// Those who have read `key`, and still track what they read, are to drop it.
+    fn invalidate(&self, readers: &[u64], key: &[u8]) -> u64 {
+        let invalid = Invalid::keys(std::iter::once(key));
+        let clients = readers.iter().filter_map(|id| self.clients.find(*id));
+        let tracking = clients
+            .filter(|client| client.flags() & (Flag::TRACKING | Flag::BCAST) == Flag::TRACKING);
+        tracking
+            .fold(0, |workers, client| workers | tracking::post(&self.clients, &client, &invalid))
+    }
+
+    /// Everybody who tracks anything is to drop everything; `actor` knows.
+    fn invalidate_all(&self, actor: u64) -> u64 {
+        let invalid = Invalid::all();
+        let clients = self.clients.all();
+        let others = clients.iter().filter(|client| client.id != actor);
+        let tracking = others.filter(|client| client.flags() & Flag::TRACKING != 0);
+        tracking
+            .fold(0, |workers, client| workers | tracking::post(&self.clients, client, &invalid))
     }
 
     fn post(&self, kind: Kind, channel: &[u8], message: &[u8]) -> u64 {

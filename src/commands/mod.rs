@@ -59,7 +59,7 @@ use crate::resp::reply::Mark;
 use crate::resp::{Args, Reply};
 use crate::session::control::Control;
 use crate::session::pause::Conditions;
-use crate::session::{Registry, Session};
+use crate::session::{Gates, Registry, Session};
 pub use error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -180,6 +180,15 @@ impl Cx<'_> {
 /// [`run`]; scripts and EXEC come here directly.
 #[inline]
 pub fn call(cx: &mut Cx<'_>, args: Args<'_>) {
+    if cx.session.has(Gates::TRACKING) {
+        client::tracking::remember(cx, args);
+    }
+    invoke(cx, args);
+}
+
+/// [`call`] for clients that track no keys.
+#[inline]
+pub fn invoke(cx: &mut Cx<'_>, args: Args<'_>) {
     let errors = cx.reply.errors();
     if cx.row.command.takes(args.len()) {
         let mark = cx.reply.mark();

@@ -10,10 +10,11 @@
 //! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow. A
 //! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
+use super::client::tracking;
 use super::scripting::{self, Seat};
 use super::{
-    Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, event, keys_of, room,
-    table, transaction,
+    Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, event, invoke, keys_of,
+    room, table, transaction,
 };
 use crate::db::{Access, Key};
 use crate::mem;
@@ -85,7 +86,7 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
                 if gates == 0 && small && is_quick(row, args) && cx.session.resume.is_none() =>
             {
                 (cx.row, cx.hash) = (row, plan.hash);
-                call(&mut cx, args);
+                invoke(&mut cx, args);
                 if cx.session.resume.is_none() {
                     group.add(row); // else its last slice will count
                 }
@@ -174,11 +175,16 @@ fn publish(cx: &Cx<'_>) {
 /// A command by itself: all gates, its own time, CLIENT REPLY, MONITOR.
 #[cold]
 fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut Group<'_>) {
+    if cx.shared.conditions.bits() & Conditions::CROWDED != 0 {
+        tracking::limit(cx);
+    }
+    let admitted = admit(cx, row, args);
+    tracking::flush(cx); // what had to go for the command precedes its reply
     let mark = cx.reply.mark();
     if cx.session.reply_mode == ReplyMode::SkipNext {
         cx.session.reply_mode = ReplyMode::Skip;
     }
-    let waits = match admit(cx, row, args) {
+    let waits = match admitted {
         Ok(()) if transaction::is_queueing(cx, cx.row) => {
             transaction::queue(cx, args);
             false
@@ -222,6 +228,14 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
             cx.reply.cut(mark);
             cx.session.reply_mode = ReplyMode::On;
             cx.session.gate(Gates::REPLY, false);
+        }
+    }
+    if waits {
+        tracking::keep(cx);
+    } else {
+        tracking::flush(cx);
+        if cx.session.has(Gates::TRACKING) {
+            tracking::after_command(cx, args);
         }
     }
 }

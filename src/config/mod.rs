@@ -167,6 +167,8 @@ config! {
     proc_title_template: String,
     /// Classes of keyspace notifications.
     notify_keyspace_events: Events,
+    /// Keys tracked for clients at most; 0 = no bound.
+    tracking_table_max_keys: u64,
     /// Working directory, absolute once loaded.
     dir: String,
     /// Seconds a shutdown waits for lagging replicas.

@@ -210,6 +210,8 @@ pub static PARAMS: &[Param] = &[
         "Show addresses and mode in the title of the process."),
     Param::new("proc-title-template", text!(proc_title_template, special::title_template), "{title} {listen-addr} {server-mode}",
         "Template of that title.").live(),
+    Param::new("tracking-table-max-keys", number!(tracking_table_max_keys, 0, LONG_MAX), "1000000",
+        "Keys remembered for clients that track what they read; 0 is no bound.").live(),
     Param::new("notify-keyspace-events", special("letters of KEg$lshzxetdmnA", |c| c.notify_keyspace_events.text(), special::set_events), "",
         "Classes of keyspace events that are published; empty publishes none.").live(),
     Param::new("dir", special("existing directory", special::dir, special::set_dir), "",

@@ -6,6 +6,7 @@ use super::keyspace::{Cause, Commit, Keyspace};
 use super::local::Local;
 use super::many::Held;
 use super::outbox::{Notice, Wants, What};
+use super::track::Stale;
 use crate::index::{self, Table};
 use crate::sync::gate::Exclusive;
 use crate::sync::stripe::Seen;
@@ -116,6 +117,8 @@ pub struct Access<'a> {
     pub(super) alone: Option<ManuallyDrop<Exclusive<'a>>>,
     /// What is to be told when the step at hand is done.
     pub(super) outbox: Vec<Notice>,
+    /// Copies that the actor itself must drop.
+    pub own_stale: Vec<Stale>,
     /// Somebody was told something since this was cleared.
     pub told: bool,
     /// Whom to wake then.
@@ -139,6 +142,7 @@ impl<'a> Access<'a> {
             held: None,
             alone: None,
             outbox: Vec::new(),
+            own_stale: Vec::new(),
             told: false,
             wake: 0,
         }
@@ -311,6 +315,7 @@ impl<'a> Access<'a> {
     pub fn flush(&mut self, databases: std::ops::Range<usize>) {
         self.exclusive(|access, alone| {
             access.note_all(&databases.clone().collect::<Vec<_>>());
+            access.all_stale();
             for db in databases {
                 access.keyspace.touch_flushed(db, access.now, access.pin);
                 let keys = access.keyspace.flush(db, access.pin, alone);
@@ -326,6 +331,7 @@ impl<'a> Access<'a> {
         self.exclusive(|access, alone| {
             access.keyspace.touch_swapped(a, b, access.now, access.pin);
             access.note_all(&[a, b]);
+            access.all_stale();
             access.keyspace.swap(a, b, alone);
             access.local.counters.add_changes(1);
         });
@@ -407,7 +413,7 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub(super) fn is_heard(&self, hash: u64) -> bool {
         self.keyspace.stripes.of(hash).load().has_interest()
-            || self.keyspace.wants(Wants::OBSERVED | Wants::CREATED)
+            || self.keyspace.wants(Wants::OBSERVED | Wants::CREATED | Wants::CHANGED)
     }
 
     /// Tells of a change (K2). `created`: the key was not there before.
@@ -418,22 +424,27 @@ impl<'a> Access<'a> {
         if stripes.of(key.hash).load().has_interest() {
             watches.touch(stripes.index(key.hash), db, key.bytes, cause);
             self.note_change(db, key);
+            self.stale(key, cause == Cause::Command);
         }
         if let Some(observer) = self.keyspace.observer.get() {
             let (seat, key) = (self.local.seat, key.bytes);
             observer.committed(Commit { seat, number, db, key, cause });
         }
-        let (want, what) = match cause {
-            Cause::Command if created => (Wants::CREATED, What::Created),
-            Cause::Command => return,
-            Cause::Expired => (Wants::GONE, What::Expired),
-            Cause::Evicted => (Wants::GONE, What::Evicted),
+        if self.keyspace.wants(Wants::CHANGED) {
+            self.note(db, key.bytes, What::Changed { by_command: cause == Cause::Command });
+        }
+        let said = match cause {
+            Cause::Command => created.then_some((Wants::CREATED, What::Created)),
+            Cause::Expired => Some((Wants::GONE, What::Expired)),
+            Cause::Evicted => Some((Wants::GONE, What::Evicted)),
         };
-        if self.keyspace.wants(want) {
+        if let Some((want, what)) = said
+            && self.keyspace.wants(want)
+        {
             self.note(db, key.bytes, what);
-            if !self.is_in_step() {
-                self.deliver(); // the caller holds the stripe, and wakes afterwards
-            }
+        }
+        if !self.is_in_step() {
+            self.deliver(); // the caller holds the stripe, and wakes afterwards
         }
     }
 }

@@ -4,6 +4,7 @@ use super::entry::Entry;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
 use super::outbox::{Herald, Wants};
+use super::track::Tracked;
 use super::wait::Waits;
 use super::watch::Watches;
 use crate::clock::Clock;
@@ -76,6 +77,8 @@ pub struct Keyspace {
     pub(super) watches: Watches,
     /// Who waits for single keys.
     pub(super) waits: Waits,
+    /// Who keeps copies of single keys.
+    pub(super) tracked: Tracked,
     flushed: Arc<Flushed>,
 }
 
@@ -116,6 +119,7 @@ impl Keyspace {
             wants: AtomicU32::new(0),
             watches: Watches::default(),
             waits: Waits::default(),
+            tracked: Tracked::default(),
             flushed: Arc::default(),
         }
     }

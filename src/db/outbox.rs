@@ -35,6 +35,15 @@ pub enum What {
     FieldsOver,
     /// They were its last ones; so is the key.
     Emptied,
+    /// These readers, ascending, must drop their copies of it ([`Access::track`]).
+    Stale(Vec<u64>),
+    /// It changed, in whatever way.
+    Changed {
+        /// A command did it, and not time or lack of memory.
+        by_command: bool,
+    },
+    /// Not a key: whole databases changed.
+    Flushed,
     /// Not a key but a channel: this was sent to it.
     Sent {
         /// It is a channel of a cluster's slot.
@@ -64,6 +73,9 @@ pub trait Herald: Send + Sync {
 
     /// Wakes those that [`Herald::tell`] named; no stripe is held any more.
     fn rouse(&self, whom: u64);
+
+    /// Whether a reader ([`Access::track`]) still exists.
+    fn is_here(&self, reader: u64) -> bool;
 }
 
 /// Bits of what a keyspace's herald wants to hear of beside what commands say.
@@ -79,6 +91,10 @@ impl Wants {
     pub const GONE: u32 = 1 << 2;
     /// [`What::FieldsOver`] and [`What::Emptied`].
     pub const FIELDS: u32 = 1 << 4;
+    /// [`What::Changed`].
+    pub const CHANGED: u32 = 1 << 5;
+    /// [`What::Flushed`].
+    pub const FLUSHED: u32 = 1 << 6;
     /// There is an observer, who hears of every change.
     pub(super) const OBSERVED: u32 = 1 << 3;
 }

@@ -230,7 +230,7 @@ impl Keyspace {
 
     /// Whether INTEREST must stand on a stripe, which the caller holds.
     pub(super) fn is_interesting(&self, stripe: usize) -> bool {
-        self.watches.any(stripe) || self.waits.any(stripe)
+        self.watches.any(stripe) || self.waits.any(stripe) || self.tracked.any(stripe)
     }
 }
 

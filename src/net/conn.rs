@@ -126,8 +126,9 @@ impl Conn {
         });
         let transaction = self.session.multi_memory() + self.session.watch_memory();
         let listens = self.session.subscriptions.as_ref().map_or(0, |to| to.weight());
+        let tracks = self.session.tracking.as_ref().map_or(0, |how| how.memory());
         let buffers = self.input.capacity() + self.parser.held() + self.output.len();
-        BASE + buffers + transaction + listens + parked
+        BASE + buffers + transaction + listens + tracks + parked
     }
 
     /// Shows other threads how full the buffers are.

@@ -140,6 +140,7 @@ impl Engine {
         let mut db =
             Access::new(&self.shared.keyspace, &mut self.seat, pin, usize::from(session.db));
         db.policy = Policy { no_touch: session.has(Gates::NO_TOUCH), ..self.policy };
+        db.actor = session.client.id;
         db.frozen = self.shared.conditions.paused(now).is_some();
         self.reply.resp3 = session.resp3;
         let (shared, local, reply) = (&*self.shared, &mut self.local, &mut self.reply);

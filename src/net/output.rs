@@ -13,8 +13,16 @@ const SLICES: usize = 64;
 #[derive(Debug, Default)]
 pub struct Output {
     pieces: VecDeque<Bytes>,
+    /// Small messages that follow the pieces, as one.
+    tail: Vec<u8>,
     bytes: usize,
 }
+
+/// Messages shorter than this are copied behind each other: that costs less than a part of their own in
+/// a call of the kernel.
+const SMALL: usize = 1024;
+/// What is copied so into one piece.
+const TAIL: usize = 16 * 1024;
 
 impl Output {
     /// Bytes queued.
@@ -29,14 +37,34 @@ impl Output {
 
     /// Number of queued pieces.
     pub fn pieces(&self) -> usize {
-        self.pieces.len()
+        self.pieces.len() + usize::from(!self.tail.is_empty())
     }
 
     /// Queues `piece`.
     pub fn push(&mut self, piece: Bytes) {
+        self.seal();
         self.bytes += piece.len();
         if !piece.is_empty() {
             self.pieces.push_back(piece);
+        }
+    }
+
+    /// Queues a message that others get as well. The first stays as it is: usually it leaves alone.
+    pub fn tell(&mut self, message: &Bytes) {
+        if self.is_empty() || message.len() >= SMALL {
+            return self.push(message.clone());
+        }
+        if self.tail.len() + message.len() > TAIL {
+            self.seal();
+        }
+        self.bytes += message.len();
+        self.tail.extend_from_slice(message);
+    }
+
+    /// Makes a piece of the small messages.
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push_back(Bytes::from(std::mem::take(&mut self.tail)));
         }
     }
 
@@ -78,6 +106,7 @@ impl Output {
     /// Writes until nothing is queued or the socket is full.
     pub fn flush(&mut self, socket: &mut Socket) -> io::Result<usize> {
         let mut total = 0;
+        self.seal();
         while !self.is_empty() {
             let mut parts = [IoSlice::new(&[]); SLICES];
             let mut used = 0;
@@ -150,6 +179,11 @@ mod tests {
             }
             want.extend_from_slice(&copy);
             output.send(&mut socket, &mut reply).unwrap();
+            for size in [7, SMALL - 1, SMALL, 3] {
+                let message = Bytes::from(vec![b'm'; size]);
+                output.tell(&message);
+                want.extend_from_slice(&message);
+            }
             if round % 7 == 0
                 && let Ok(n) = there.read(&mut buffer)
             {

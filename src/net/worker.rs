@@ -7,6 +7,8 @@
 //! [`READ_BUDGET`] bytes a connection goes to the end of the `ready` list: nobody starves behind a
 //! firehose.
 
+mod letters;
+
 use super::conn::{Conn, Parked, Why};
 use super::engine::Engine;
 use super::socket::Socket;
@@ -16,6 +18,7 @@ use crate::metrics::Stat;
 use crate::resp::request::{Batch, Status};
 use crate::session::mail::{Mail, RollCall, Then, Unblock};
 use crate::session::pause::Conditions;
+use crate::session::tracking::broken;
 use crate::session::{After, Client, Flag, Gates};
 use crate::sync::Ordering;
 use bytes::Bytes;
@@ -577,143 +580,6 @@ impl Worker {
         over
     }
 
-    fn read_mail(&mut self) {
-        let shared = Arc::clone(&self.engine.shared);
-        while let Some(mail) = shared.clients.mailbox(self.engine.local.worker).take() {
-            match mail {
-                Mail::Close(client) => self.with(&client, |_, _| Fate::Close),
-                Mail::Deliver(client, bytes) => {
-                    self.with(&client, |worker, conn| worker.deliver(conn, bytes));
-                }
-                Mail::Message(topic, frames) => {
-                    for client in topic.listeners(self.engine.local.worker) {
-                        self.with(&client, |worker, conn| {
-                            let bytes = frames.of(conn.session.resp3);
-                            worker.queue(conn, bytes)
-                        });
-                    }
-                }
-                Mail::Unblock(client, how) => {
-                    self.with(&client, |worker, conn| worker.unblock(conn, how));
-                }
-                Mail::Served(client, reply) => self.with(&client, |worker, conn| {
-                    if conn.session.waiting.is_none() {
-                        return Fate::Keep;
-                    }
-                    conn.parked.iter_mut().for_each(|parked| parked.withheld = reply.to_vec());
-                    worker.go_on(conn)
-                }),
-                Mail::Ready(client, ready) => self.with(&client, |worker, conn| {
-                    worker.engine.serve(&mut conn.session, ready);
-                    Fate::Keep
-                }),
-                Mail::Monitor(bytes) => self.monitor(&bytes),
-                Mail::Resume => self.resume_all(),
-                Mail::RollCall(call) => self.calls.push((call, ROLL_CALL_TURNS)),
-                Mail::Again(client) => self.with(&client, |_, conn| {
-                    if let Some(parked) = conn.parked.as_mut().filter(|p| p.why == Why::Again) {
-                        parked.until = 0;
-                    }
-                    Fate::Keep
-                }),
-                Mail::Stop => self.stop_at = Some(Instant::now() + STOP_WAIT),
-            }
-        }
-        self.flush_told();
-    }
-
-    /// Writes once to each client that messages were queued for.
-    fn flush_told(&mut self) {
-        for slot in take(&mut self.told) {
-            if let Some(mut conn) = self.conns.get_mut(slot).and_then(Option::take) {
-                let fate = self.flush(&mut conn);
-                self.settle(slot, conn, fate);
-            }
-        }
-    }
-
-    /// Does `work` for the connection of `client`, if it is still here.
-    fn with(&mut self, client: &Client, work: impl FnOnce(&mut Self, &mut Conn) -> Fate) {
-        let slot = client.slot.load(Ordering::Acquire) as usize;
-        let here = self.conns.get(slot).and_then(Option::as_ref);
-        if here.is_some_and(|conn| conn.session.client.id == client.id)
-            && let Some(mut conn) = self.conns[slot].take()
-        {
-            let fate = work(self, &mut conn);
-            self.settle(slot, conn, fate);
-        }
-    }
-
-    /// Queues a message; [`Worker::flush_told`] writes it, together with those that follow.
-    fn queue(&mut self, conn: &mut Conn, bytes: Bytes) -> Fate {
-        if conn.output.is_empty() {
-            self.told.push(conn.session.client.slot.load(Ordering::Acquire) as usize);
-        }
-        conn.output.push(bytes);
-        if self.is_over_output(conn, conn.output.len()) { Fate::Close } else { Fate::Keep }
-    }
-
-    fn deliver(&mut self, conn: &mut Conn, bytes: Bytes) -> Fate {
-        conn.output.push(bytes);
-        if self.is_over_output(conn, conn.output.len()) {
-            return Fate::Close;
-        }
-        self.flush(conn)
-    }
-
-    fn unblock(&mut self, conn: &mut Conn, how: Unblock) -> Fate {
-        // This may have been meant for an earlier wait, which ended by itself.
-        let ended = conn.session.waiting.as_ref().is_none_or(|waiting| waiting.waiter().is_ended());
-        let Some(parked) = conn.parked.as_mut().filter(|p| p.why == Why::Reply(true) && ended)
-        else {
-            return Fate::Keep;
-        };
-        if how == Unblock::Error {
-            parked.withheld = b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n".to_vec();
-        }
-        self.resume(conn)
-    }
-
-    fn monitor(&mut self, line: &Bytes) {
-        for slot in 0..self.conns.len() {
-            let here = self.conns[slot].as_ref();
-            let client = here.map(|conn| Arc::clone(&conn.session.client));
-            if let Some(client) = client.filter(|c| c.flags() & Flag::MONITOR != 0) {
-                self.with(&client, |worker, conn| worker.deliver(conn, line.clone()));
-            }
-        }
-    }
-
-    fn resume_all(&mut self) {
-        for (slot, conn) in self.conns.iter_mut().enumerate() {
-            let parked = conn.as_mut().and_then(|conn| conn.parked.as_mut());
-            if let Some(parked) = parked.filter(|parked| parked.why == Why::Paused) {
-                parked.until = 0;
-                self.parked.insert((0, slot));
-            }
-        }
-    }
-
-    /// Answers roll calls once a turn found nothing to read. They came with the mail of an earlier
-    /// turn, so that the events of this one are later than the question.
-    fn answer(&mut self, quiet: bool) {
-        for (call, turns) in take(&mut self.calls) {
-            if !quiet && turns > 1 {
-                self.calls.push((call, turns - 1));
-                continue;
-            }
-            let clients = &self.engine.shared.clients;
-            match call.answer() {
-                Some(Then::Again(asker)) => clients.tell(asker, Mail::Again(Arc::clone(asker))),
-                Some(Then::Enforce) => {
-                    clients.called();
-                    self.enforce();
-                }
-                None => {}
-            }
-        }
-    }
-
     /// What only time changes: parks that end, idle clients, soft limits. Says whether a tick was due.
     fn due(&mut self) -> bool {
         let now = self.engine.now();
@@ -803,6 +669,10 @@ impl Worker {
         }
         let client = &conn.session.client;
         let monitored = client.flags() & Flag::MONITOR != 0;
+        if let Some(tracking) = conn.session.tracking.take() {
+            let shared = &self.engine.shared;
+            shared.clients.trackers.end(client, &tracking, &shared.keyspace);
+        }
         if let Some(listened) = conn.session.subscriptions.take() {
             self.engine.shared.clients.hub.unsubscribe_all(client, *listened);
         }

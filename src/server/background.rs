@@ -19,6 +19,9 @@ const BUDGET: Duration = Duration::from_millis(5);
 /// Time between two command boundaries: how long others may have to wait for exclusive mode.
 const SLICE: Duration = Duration::from_micros(500);
 
+/// Tracked keys forgotten per slice while there are too many.
+const UNTRACK: usize = 500;
+
 /// The running thread.
 #[derive(Debug)]
 pub struct Background {
@@ -103,6 +106,12 @@ fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duratio
             cut = slice.elapsed() >= SLICE;
             cut
         });
+        let most = shared.config.get().tracking_table_max_keys;
+        let tracked = keyspace.tracked().0 as u64;
+        if most > 0 && tracked > most {
+            access.untrack(((tracked - most) as usize).min(UNTRACK));
+            cut |= tracked - most > UNTRACK as u64;
+        }
         blocking::forward(&mut access, &shared.clients);
         local.idle(&pin);
         drop(pin);

@@ -17,6 +17,7 @@ use crate::net::listen::{self, Listener};
 use crate::net::{Handle, Worker};
 use crate::session::Registry;
 use crate::session::control::Control;
+use crate::session::pause::Conditions;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::path::Path;
@@ -139,6 +140,8 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
 fn applied(shared: &Shared, config: &Config) {
     crate::net::set_precise(&shared.conditions, config);
     event::configure(shared, config.notify_keyspace_events);
+    // Whether too many keys are tracked is for the next command to find out.
+    shared.conditions.set(Conditions::CROWDED, !shared.clients.trackers.is_empty());
     if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory) {
         shared.clients.enforce(limit);
     }

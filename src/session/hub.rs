@@ -139,8 +139,8 @@ impl Frames {
     }
 
     /// The bytes for a client of this protocol.
-    pub fn of(&self, resp3: bool) -> Bytes {
-        if resp3 { self.resp3.clone() } else { self.resp2.clone() }
+    pub const fn of(&self, resp3: bool) -> &Bytes {
+        if resp3 { &self.resp3 } else { &self.resp2 }
     }
 }
 
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn frames_of_both_protocols() {
         let frames = Frames::new(&[b"message", b"c", b"\r\n"]);
-        assert_eq!(frames.of(false), &b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
-        assert_eq!(frames.of(true), &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
+        assert_eq!(&frames.of(false)[..], &b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
+        assert_eq!(&frames.of(true)[..], &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::hub::{Frames, Topic};
 use super::registry::Client;
+use super::tracking::Invalid;
 use crate::db::Ready;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 use bytes::Bytes;
@@ -20,6 +21,10 @@ pub enum Mail {
     Deliver(Arc<Client>, Bytes),
     /// Send a message to this worker's listeners of a topic.
     Message(Arc<Topic>, Arc<Frames>),
+    /// It must drop copies of keys. True if another client redirects this to it.
+    Stale(Arc<Client>, Arc<Invalid>, bool),
+    /// The client with this number, to which it redirects such letters, is gone.
+    Broken(Arc<Client>, u64),
     /// It waits in a blocking command: end that, as a timeout would or with an error.
     Unblock(Arc<Client>, Unblock),
     /// What it waited for is there: its reply.

@@ -9,6 +9,7 @@ pub mod mail;
 pub mod multi;
 pub mod pause;
 pub mod registry;
+pub mod tracking;
 
 use crate::db::{Waiting, Watching};
 use multi::Multi;
@@ -75,6 +76,8 @@ impl Gates {
     pub const ASKING: u32 = 1 << 7;
     /// Listens to channels, in whatever protocol.
     pub const LISTENS: u32 = 1 << 8;
+    /// CLIENT TRACKING is on.
+    pub const TRACKING: u32 = 1 << 9;
     /// Gates that only colour what a command does: no request need leave the fast path for them.
     pub const PASSIVE: u32 = Self::NO_TOUCH | Self::READONLY;
 }
@@ -110,6 +113,8 @@ pub struct Session {
     pub watching: Option<Box<Watching>>,
     /// What its command waits for.
     pub waiting: Option<Box<Waiting>>,
+    /// How it tracks keys.
+    pub tracking: Option<Box<tracking::Tracking>>,
     /// EXEC runs the command: it must not wait.
     pub in_exec: bool,
 }
@@ -132,6 +137,7 @@ impl Session {
             multi: None,
             watching: None,
             waiting: None,
+            tracking: None,
             in_exec: false,
         }
     }

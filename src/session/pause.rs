@@ -39,6 +39,8 @@ impl Conditions {
     pub const AWAITED: u32 = 1 << 5;
     /// Keyspace events are wanted: commands that write run as one step with them.
     pub const NOTIFIED: u32 = 1 << 6;
+    /// More keys are tracked than may be: every command helps to forget some.
+    pub const CROWDED: u32 = 1 << 7;
 
     /// The bits in force.
     #[inline(always)]

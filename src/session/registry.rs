@@ -8,6 +8,7 @@
 
 use super::hub::Hub;
 use super::mail::{Mail, Mailbox, RollCall, Then};
+use super::tracking::Trackers;
 use crate::db::Waiter;
 use crate::sync::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
@@ -52,14 +53,28 @@ impl Flag {
     pub const UNBLOCKABLE: u32 = 1 << 13;
     /// That command has a time limit; set together with `UNBLOCKABLE`.
     pub const TIMED: u32 = 1 << 14;
+    /// CLIENT TRACKING.
+    pub const TRACKING: u32 = 1 << 15;
+    /// The client that invalidations were redirected to is gone.
+    pub const BROKEN_REDIRECT: u32 = 1 << 16;
+    /// Tracks prefixes.
+    pub const BCAST: u32 = 1 << 17;
+    /// Does not track its own changes.
+    pub const NOLOOP: u32 = 1 << 18;
+    /// All about tracking.
+    pub const TRACKING_ALL: u32 =
+        Self::TRACKING | Self::BROKEN_REDIRECT | Self::BCAST | Self::NOLOOP;
 
-    const LETTERS: [(u32, char); 12] = [
+    const LETTERS: [(u32, char); 15] = [
         (Self::MONITOR, 'O'),
         (Self::REPLICA, 'S'),
         (Self::PRIMARY, 'M'),
         (Self::PUBSUB, 'P'),
         (Self::MULTI, 'x'),
         (Self::BLOCKED, 'b'),
+        (Self::TRACKING, 't'),
+        (Self::BROKEN_REDIRECT, 'R'),
+        (Self::BCAST, 'B'),
         (Self::DIRTY, 'd'),
         (Self::CLOSING, 'c'),
         (Self::KILLED, 'A'),
@@ -170,6 +185,8 @@ pub struct Client {
     pub view: View,
     /// Place in its worker's table.
     pub slot: AtomicU32,
+    /// Whom its invalidations are redirected to; 0 for nobody.
+    pub redirect: AtomicU64,
     flags: AtomicU32,
     gone: AtomicBool,
     total_memory: AtomicUsize,
@@ -183,6 +200,14 @@ impl Client {
     /// The flags, see [`Flag`].
     pub fn flags(&self) -> u32 {
         self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Whom its invalidations are redirected to: 0 for nobody, -1 without tracking.
+    pub fn redirection(&self) -> i64 {
+        match self.flags() & Flag::TRACKING {
+            0 => -1,
+            _ => i64::try_from(self.redirect.load(Ordering::Acquire)).unwrap_or(i64::MAX),
+        }
     }
 
     /// Sets or clears flags.
@@ -279,6 +304,8 @@ pub struct Registry {
     mailboxes: Box<[Mailbox]>,
     /// Who listens to which channel.
     pub hub: Hub,
+    /// Who tracks keys.
+    pub trackers: Trackers,
     per_worker: Box<[AtomicUsize]>,
 }
 
@@ -297,6 +324,7 @@ impl Registry {
             monitors: counts(),
             mailboxes: (0..workers).map(|_| Mailbox::default()).collect(),
             hub: Hub::default(),
+            trackers: Trackers::default(),
             per_worker: counts(),
         }
     }

@@ -99,7 +99,7 @@ pub(super) fn describe(client: &Client, now: i64) -> Vec<u8> {
     let _ = write!(
         line,
         "db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} \
-         rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={} events={} cmd={command} user={} redir=-1 \
+         rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={} events={} cmd={command} user={} redir={} \
          resp={} lib-name=",
         view.db.load(Relaxed),
         view.subscriptions.load(Relaxed),
@@ -114,6 +114,7 @@ pub(super) fn describe(client: &Client, now: i64) -> Vec<u8> {
         client.total_memory(),
         if output > 0 { "rw" } else { "r" },
         client.user(),
+        client.redirection(),
         view.resp.load(Relaxed),
     );
     line.extend_from_slice(&lib_name);

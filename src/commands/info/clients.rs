@@ -20,8 +20,10 @@ pub static FIELDS: &[Field] = &[
     .gauge("redis_client_recent_max_output_buffer_bytes"),
     int("blocked_clients", "Clients that wait.", |s| s.shared.clients.blocked() as i64)
         .gauge("redis_blocked_clients"),
-    int("tracking_clients", "Clients with client-side caching.", |_| 0)
-        .gauge("redis_tracking_clients"),
+    int("tracking_clients", "Clients with client-side caching.", |s| {
+        s.shared.clients.trackers.len().0 as i64
+    })
+    .gauge("redis_tracking_clients"),
     int("pubsub_clients", "Clients that subscribe.", |s| signed(s.clients().subscribers))
         .gauge("redis_pubsub_clients"),
     int("watching_clients", "Clients that WATCH.", |s| signed(s.clients().watching))

@@ -113,9 +113,18 @@ pub static FIELDS: &[Field] = &[
         .gauge("redis_defrag_key_misses"),
     absent("total_active_defrag_time", "Time of defragmentation."),
     absent("current_active_defrag_time", "Time of defragmentation, now."),
-    absent("tracking_total_keys", "Keys tracked for clients."),
-    absent("tracking_total_items", "Clients tracked for keys."),
-    absent("tracking_total_prefixes", "Prefixes tracked for clients."),
+    int("tracking_total_keys", "Keys tracked for clients.", |s| {
+        s.shared.keyspace.tracked().0 as i64
+    })
+    .gauge("redis_tracking_total_keys"),
+    int("tracking_total_items", "Clients tracked for keys.", |s| {
+        s.shared.keyspace.tracked().1 as i64
+    })
+    .gauge("redis_tracking_total_items"),
+    int("tracking_total_prefixes", "Prefixes tracked for clients.", |s| {
+        s.shared.clients.trackers.len().1 as i64
+    })
+    .gauge("redis_tracking_total_prefixes"),
     absent("unexpected_error_replies", "Errors sent where none may be.")
         .counter("redis_unexpected_error_replies"),
     int("total_error_replies", "Replies that were errors.", |s| s.stat(Stat::Errors))
