@@ -197,7 +197,8 @@ impl Access<'_> {
 
     /// Whole databases changed: every reader is to drop everything. Nobody else is in the keyspace.
     pub(super) fn all_stale(&mut self) {
-        if !self.keyspace.wants(Wants::FLUSHED) {
+        // Keys may be left of clients that track no more.
+        if !self.keyspace.wants(Wants::FLUSHED) && self.keyspace.tracked().0 == 0 {
             return;
         }
         for index in self.keyspace.tracked.clear() {

@@ -1,7 +1,7 @@
 //! One worker: its poll, its connections, its turns.
 //!
 //! ```text
-//! sleep -> events -> read -> parse, run, encode (batches of 64) -> one write -> ... -> mail -> due -> sleep
+//! sleep -> mail -> events -> read -> parse, run, encode (batches of 64) -> one write -> ... -> mail -> due -> sleep
 //! ```
 //! A read shorter than the room it was given has emptied the socket, so no second call asks. After
 //! [`READ_BUDGET`] bytes a connection goes to the end of the `ready` list: nobody starves behind a
@@ -166,6 +166,9 @@ impl Worker {
         let began = Instant::now();
         self.engine.refresh();
         self.engine.begin();
+        let calls = take(&mut self.calls);
+        // What was told before the requests of this turn were sent precedes their replies.
+        self.read_mail();
         for event in events.iter().filter(|event| event.token() != WAKE) {
             let slot = event.token().0;
             if let Some(Some(conn)) = self.conns.get_mut(slot) {
@@ -182,7 +185,7 @@ impl Worker {
                 self.serve(slot);
             }
         }
-        self.answer(events.iter().all(|event| event.token() == WAKE));
+        self.answer(calls, events.iter().all(|event| event.token() == WAKE));
         self.read_mail();
         self.adopt();
         let ticked = self.due();

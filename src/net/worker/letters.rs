@@ -4,7 +4,7 @@
 //! all letters were read.
 
 use super::{Conn, Fate, ROLL_CALL_TURNS, STOP_WAIT, Why, Worker};
-use crate::session::mail::{Mail, Then, Unblock};
+use crate::session::mail::{Mail, RollCall, Then, Unblock};
 use crate::session::tracking::broken;
 use crate::session::{Client, Flag};
 use crate::sync::Ordering;
@@ -146,8 +146,8 @@ impl Worker {
 
     /// Answers roll calls once a turn found nothing to read. They came with the mail of an earlier
     /// turn, so that the events of this one are later than the question.
-    pub(super) fn answer(&mut self, quiet: bool) {
-        for (call, turns) in take(&mut self.calls) {
+    pub(super) fn answer(&mut self, calls: Vec<(Arc<RollCall>, u32)>, quiet: bool) {
+        for (call, turns) in calls {
             if !quiet && turns > 1 {
                 self.calls.push((call, turns - 1));
                 continue;
