@@ -5,7 +5,7 @@
 //! at the key, and twice the memory. This one grows as the index of the keyspace does, by linear
 //! hashing: with `n` buckets and `2^l <= n < 2^(l+1)`, a hash lives in bucket `h mod 2^(l+1)` if that
 //! is below `n`, else in `h mod 2^l`. An insert splits at most one bucket of about 9 elements, a
-//! removal merges at most one pair; buckets stand in [`Pages`], which are never copied as a whole.
+//! removal merges at most one pair; buckets stand in [`SharedPages`], which are never copied as a whole.
 //! So the worst insert does a bounded amount of work, whatever the size.
 //!
 //! # Layout
@@ -18,7 +18,7 @@
 //! - **T1** Places in a bucket stand at the front; a chain has no empty bucket but its head.
 //! - **T2** A place stands in the chain of its hash's bucket, once.
 
-use super::pages::Pages;
+use super::pages::SharedPages;
 use super::store::NONE;
 
 const WAYS: usize = 12;
@@ -41,8 +41,8 @@ const EMPTY: Bucket = Bucket { places: [NONE; WAYS], tags: [0; WAYS], chain: NON
 /// The table.
 #[derive(Debug, Clone)]
 pub(in crate::types) struct Index {
-    buckets: Pages<Bucket>,
-    further: Pages<Bucket>,
+    buckets: SharedPages<Bucket>,
+    further: SharedPages<Bucket>,
     /// A further bucket out of use, in a list through `chain`.
     spare: u32,
     /// No chain had more buckets since there was one bucket only, its head included.
@@ -52,9 +52,9 @@ pub(in crate::types) struct Index {
 
 impl Index {
     pub(in crate::types) fn new() -> Self {
-        let mut buckets = Pages::new();
+        let mut buckets = SharedPages::new();
         buckets.push(EMPTY);
-        Self { buckets, further: Pages::new(), spare: NONE, longest: 1, len: 0 }
+        Self { buckets, further: SharedPages::new(), spare: NONE, longest: 1, len: 0 }
     }
 
     /// The place with this hash that `is` accepts.

@@ -11,8 +11,8 @@
 //! is the member, a hash's is field and value.
 //!
 //! **No operation stalls**: an insert or a removal touches one or two buckets and one chunk of at
-//! most 64 KiB, whatever the size. A copy takes the chunks by reference and copies 4 bytes for each
-//! element's place; a view of all elements at one instant takes the chunks only.
+//! most 64 KiB, whatever the size. A copy takes chunks and pages of the index by reference; a view of
+//! all elements at one instant takes the chunks only.
 //!
 //! **Memory**: about 7.5 bytes per element for the index, one for the slot's head, and on average one
 //! and a half for the rounding of slots. Chunks go back to the allocator with their last element.

@@ -5,6 +5,7 @@
 //! sets small; the longest copy is half a page.
 
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 /// Items of a page.
 pub(in crate::types) const PAGE: usize = 1 << SHIFT;
@@ -41,16 +42,6 @@ impl<T> Pages<T> {
         number
     }
 
-    /// Takes the last item off.
-    pub(in crate::types) fn pop(&mut self) -> Option<T> {
-        let page = self.pages.last_mut()?;
-        let item = page.pop();
-        if page.is_empty() {
-            self.pages.pop();
-        }
-        item
-    }
-
     /// Bytes held.
     pub(in crate::types) fn weight(&self) -> usize {
         let later = self.pages.len().saturating_sub(1) * PAGE;
@@ -72,5 +63,80 @@ impl<T> IndexMut<u32> for Pages<T> {
     #[inline(always)]
     fn index_mut(&mut self, number: u32) -> &mut T {
         &mut self.pages[(number >> SHIFT) as usize][number as usize % PAGE]
+    }
+}
+
+/// The same, for arrays that are copied: copies share pages, and whoever changes one that is shared
+/// copies it first, 64 KiB at most.
+#[derive(Debug, Clone)]
+pub(in crate::types) struct SharedPages<T> {
+    pages: Vec<Arc<Vec<T>>>,
+}
+
+impl<T: Clone> SharedPages<T> {
+    pub(in crate::types) const fn new() -> Self {
+        Self { pages: Vec::new() }
+    }
+
+    pub(in crate::types) fn len(&self) -> u32 {
+        let full = self.pages.len().saturating_sub(1) * PAGE;
+        (full + self.pages.last().map_or(0, |page| page.len())) as u32
+    }
+
+    /// Appends an item and tells its number.
+    pub(in crate::types) fn push(&mut self, item: T) -> u32 {
+        let number = self.len();
+        match self.pages.last_mut() {
+            Some(page) if page.len() < PAGE => {
+                let page = Arc::make_mut(page);
+                if page.len() == page.capacity() {
+                    page.reserve_exact(page.len().min(PAGE - page.len()));
+                }
+                page.push(item);
+            }
+            Some(_) => {
+                let mut page = Vec::with_capacity(PAGE);
+                page.push(item);
+                self.pages.push(Arc::new(page));
+            }
+            None => self.pages.push(Arc::new(vec![item])),
+        }
+        number
+    }
+
+    /// Takes the last item off.
+    pub(in crate::types) fn pop(&mut self) -> Option<T> {
+        let page = self.pages.last_mut()?;
+        let item = Arc::make_mut(page).pop();
+        if page.is_empty() {
+            self.pages.pop();
+        }
+        item
+    }
+
+    /// Bytes held.
+    pub(in crate::types) fn weight(&self) -> usize {
+        let later = self.pages.len().saturating_sub(1) * PAGE;
+        let items = self.pages.first().map_or(0, |page| page.capacity()) + later;
+        items * size_of::<T>()
+            + self.pages.len() * (size_of::<Vec<T>>() + 16)
+            + self.pages.capacity() * size_of::<Arc<Vec<T>>>()
+    }
+}
+
+impl<T> Index<u32> for SharedPages<T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn index(&self, number: u32) -> &T {
+        &self.pages[(number >> SHIFT) as usize][number as usize % PAGE]
+    }
+}
+
+impl<T: Clone> IndexMut<u32> for SharedPages<T> {
+    #[inline(always)]
+    fn index_mut(&mut self, number: u32) -> &mut T {
+        let page = &mut self.pages[(number >> SHIFT) as usize];
+        &mut Arc::make_mut(page)[number as usize % PAGE]
     }
 }

@@ -1,8 +1,8 @@
 //! A sorted set as it was at one instant, to be read in pieces while the set itself goes on changing.
 //!
-//! It shares all memory with the set ([`super::shelves`], [`crate::types::table`]); what a change
-//! would overwrite it copies first, a shelf or a chunk at a time. The member table is not shared but
-//! copied, 7.5 bytes a member, so only those take it who ask for scores.
+//! It shares all memory with the set ([`super::shelves`], [`crate::types::table`]) but the towers of
+//! its order; what a change would overwrite it copies first, a shelf, a chunk or a page of the member
+//! table at a time. So only those take the member table who ask for scores.
 
 use super::list::Order;
 use super::members::Members;

@@ -46,7 +46,7 @@ use super::table::{Hashing, Index};
 use list::Order;
 use members::Members;
 
-/// The set. A clone shares all memory but the member table, until either changes.
+/// The set. A clone shares all memory but the towers, until either changes.
 #[derive(Debug, Clone)]
 pub struct SortedSet {
     members: Members,
