@@ -13,7 +13,7 @@ use crate::types::geo::{Point, Shape};
 use crate::types::number;
 use crate::types::object::Type;
 use crate::types::packed::Element;
-use crate::types::zset::{Cut, Draft, SortedSet, View};
+use crate::types::zset::{Cut, Draft, Frozen, SortedSet, View};
 
 const READ: &[KeySpec] = &[KeySpec::one(1, &["RO", "ACCESS"])];
 const STORE: Flags = Flags::WRITE.and(Flags::DENYOOM);
@@ -541,6 +541,9 @@ impl Found {
     }
 }
 
+/// Places of a set that is searched under its stripe.
+const LARGE: usize = 1_000;
+
 fn search(cx: &mut Cx<'_>, args: Args<'_>, form: Form) -> Result<(), Error> {
     let at = if form.from == Origin::Stored { 2 } else { 1 };
     let from = Key::new(args.get(at));
@@ -559,8 +562,17 @@ fn search(cx: &mut Cx<'_>, args: Args<'_>, form: Form) -> Result<(), Error> {
     match search.store {
         Some(to) => store(cx, &search, from, to, form),
         None => {
-            let found = read(cx, from, |set, _| search.run(&set))?.transpose()?;
-            search.reply(&found.unwrap_or_default(), cx.reply);
+            // A large one is searched as it was, with its stripe given back.
+            let found = read(cx, from, |set, _| match set {
+                View::Large(set) if set.len() > LARGE => Err(Frozen::of(set, true)),
+                set => Ok(search.run(&set)),
+            })?;
+            let found = match found {
+                None => Vec::new(),
+                Some(Ok(found)) => found?,
+                Some(Err(frozen)) => search.run(&View::Frozen(&frozen))?,
+            };
+            search.reply(&found, cx.reply);
             Ok(())
         }
     }

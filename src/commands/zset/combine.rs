@@ -150,7 +150,7 @@ impl Combining {
                 let mut score = defined(own * *weight);
                 for (other, weight, _) in &*others {
                     let Some(own) = other.score(member) else { return true };
-                    score = aggregate.of(score, defined(own * *weight));
+                    score = aggregate.of(score, own * *weight); // infinity times zero spoils the sum
                 }
                 *found += 1;
                 if recipe.limit == 0 {
