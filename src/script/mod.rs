@@ -98,7 +98,8 @@ pub struct Registered {
     pub flags: text::Flags,
 }
 
-type Registry = Rc<RefCell<Vec<(Registered, Function)>>>;
+/// What the library registers that is being loaded; none while none is.
+type Registry = Rc<RefCell<Option<Vec<(Registered, Function)>>>>;
 
 /// Something that can be run: compiled for one [`Vm`].
 #[derive(Debug, Clone)]
@@ -189,14 +190,15 @@ impl Vm {
     ) -> Result<Vec<(Registered, Compiled)>, Failure> {
         let library = compile(&self.lua, source, "@user_function", &self.functions);
         let library = library.map_err(Failure::Compile)?;
-        self.registry.borrow_mut().clear();
+        *self.registry.borrow_mut() = Some(Vec::new());
         let result = HOST.set(host, || self.run_library.call::<(bool, Value)>(library));
-        let found = std::mem::take(&mut *self.registry.borrow_mut());
+        let found = self.registry.borrow_mut().take();
+        let found = found.unwrap_or_default();
         let outcome = self.outcome(result);
-        if self.stopped.get() || matches!(outcome, Err(Failure::Memory)) {
+        self.end();
+        if outcome.is_err() {
             self.recover.call::<()>(()).map_err(|_| Failure::Memory)?;
         }
-        self.end();
         outcome?;
         Ok(found.into_iter().map(|(about, f)| (about, Compiled(f))).collect())
     }

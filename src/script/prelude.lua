@@ -40,7 +40,12 @@ for _, name in ipairs({
   G[name] = _G[name]
 end
 
+local of_functions
+
 function G.getmetatable(value)
+  if of_functions and value == of_functions.env then
+    return of_functions.shown
+  end
   if proxies[value] or type(value) == 'string' then
     return locked
   end
@@ -180,8 +185,12 @@ end
 local scripts, script_globals = world(rust.redis_script)
 local functions, function_globals = world(rust.redis_function)
 
--- While a library is loaded its `redis` is another one: it registers functions and calls nothing.
-local running, loading = function_globals.redis, show(setmetatable_of(rust.redis_load, { __index = absent }))
+of_functions = { env = functions, shown = show({ __index = functions }) }
+
+-- While a library is loaded there is only a `redis`, which registers functions and calls nothing.
+local loading = { redis = show(setmetatable_of(rust.redis_load, { __index = absent })) }
+setmetatable_of(loading, { __index = absent })
+local environment = getmetatable_of(functions)
 
 local function run_script(script, keys, argv)
   script_globals.KEYS, script_globals.ARGV = keys, argv
@@ -196,15 +205,15 @@ local function run_function(f, keys, argv)
 end
 
 local function run_library(library)
-  function_globals.redis = loading
+  environment.__index = loading
   local ok, reason = xpcall_of(library, rust.describe)
-  function_globals.redis = running
+  environment.__index = function_globals
   return ok, reason
 end
 
 -- After a library was stopped from outside.
 local function recover()
-  function_globals.redis = running
+  environment.__index = function_globals
 end
 
 return scripts, functions, run_script, run_function, run_library, recover

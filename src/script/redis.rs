@@ -33,6 +33,10 @@ pub(super) fn install(
         let (about, function) =
             registered(&args).map_err(|text| plain(["ERR ", &text].concat()))?;
         let mut registry = registry.borrow_mut();
+        let Some(registry) = registry.as_mut() else {
+            let text = "ERR redis.register_function can only be called on FUNCTION LOAD command";
+            return Err(plain(text));
+        };
         if registry.iter().any(|(other, _)| other.name == about.name) {
             return Err(plain("ERR Function already exists in the library"));
         }

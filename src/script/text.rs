@@ -54,7 +54,8 @@ pub fn script(text: &[u8]) -> Result<(Option<Flags>, &[u8]), Vec<u8>> {
     let Some(end) = memchr::memchr(b'\n', text) else {
         return Err(b"Invalid script shebang".to_vec());
     };
-    let mut words = words(&text[..end]);
+    let words = words(&text[..end]);
+    let mut words = words.iter().map(Vec::as_slice);
     let engine = words.next().unwrap_or_default();
     if engine != b"#!lua" {
         return Err([b"Unexpected engine in script shebang: ", engine].concat());
@@ -74,14 +75,15 @@ pub fn script(text: &[u8]) -> Result<(Option<Flags>, &[u8]), Vec<u8>> {
 }
 
 /// The name of a library, and what is to be compiled.
-pub fn library(text: &[u8]) -> Result<(&str, &[u8]), Vec<u8>> {
+pub fn library(text: &[u8]) -> Result<(String, &[u8]), Vec<u8>> {
     if !text.starts_with(b"#!") {
         return Err(b"Missing library metadata".to_vec());
     }
     let Some(end) = memchr::memchr(b'\n', text) else {
         return Err(b"Invalid library metadata".to_vec());
     };
-    let mut words = words(&text[..end]);
+    let words = words(&text[..end]);
+    let mut words = words.iter().map(Vec::as_slice);
     let engine = words.next().unwrap_or_default();
     let mut name = None;
     for word in words {
@@ -99,7 +101,7 @@ pub fn library(text: &[u8]) -> Result<(&str, &[u8]), Vec<u8>> {
     if !engine[2..].eq_ignore_ascii_case(b"lua") {
         return Err([b"Engine '", &engine[2..], b"' not found"].concat());
     }
-    Ok((name, &text[end..]))
+    Ok((name.to_owned(), &text[end..]))
 }
 
 /// What is said of a name that is none.
@@ -112,8 +114,22 @@ pub(super) fn name_of(name: &[u8]) -> Option<&str> {
     if name.is_empty() || !name.iter().all(fine) { None } else { std::str::from_utf8(name).ok() }
 }
 
-fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+/// The words of a line; blanks between quotation marks are part of them, the marks are not.
+fn words(line: &[u8]) -> Vec<Vec<u8>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<Vec<u8>>, None);
+    for &byte in line {
+        match byte {
+            _ if quote == Some(byte) => quote = None,
+            b'"' | b'\'' if quote.is_none() => {
+                quote = Some(byte);
+                word.get_or_insert_default();
+            }
+            _ if quote.is_none() && byte.is_ascii_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(byte),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 #[cfg(test)]
@@ -141,7 +157,7 @@ mod tests {
 
     #[test]
     fn first_lines_of_libraries() {
-        assert_eq!(library(b"#!LUA name=a_1\nx").unwrap(), ("a_1", &b"\nx"[..]));
+        assert_eq!(library(b"#!LUA name=\"a_1\"\nx"), Ok(("a_1".to_owned(), &b"\nx"[..])));
         for (text, error) in [
             (&b"x"[..], &b"Missing library metadata"[..]),
             (b"#!lua\n", b"Library name was not given"),

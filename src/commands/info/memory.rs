@@ -12,6 +12,16 @@ fn dataset(s: &Snapshot<'_>) -> u64 {
     s.used().saturating_sub(s.overhead())
 }
 
+/// Bytes of all interpreters: one serves scripts and functions.
+fn interpreters(s: &Snapshot<'_>) -> i64 {
+    s.shared.catalog.interpreters() as i64
+}
+
+/// Bytes of the texts of scripts and functions.
+fn texts(s: &Snapshot<'_>) -> i64 {
+    (s.shared.catalog.count().1 + s.shared.catalog.library_bytes()) as i64
+}
+
 fn peak(s: &Snapshot<'_>) -> u64 {
     s.shared.process.peak().0 as u64
 }
@@ -64,27 +74,37 @@ pub static FIELDS: &[Field] = &[
     })
     .gauge("redis_total_system_memory_bytes"),
     text("total_system_memory_human", "The same for people.", |_| human(process::total_memory())),
-    int("used_memory_lua", "Bytes of script interpreters.", |_| 0)
+    int("used_memory_lua", "Bytes of script interpreters.", interpreters)
         .gauge("redis_memory_used_lua_bytes"),
-    int("used_memory_vm_eval", "Bytes of EVAL's interpreter.", |_| 0)
+    int("used_memory_vm_eval", "Bytes of EVAL's interpreter.", interpreters)
         .gauge("redis_memory_used_vm_eval_bytes"),
-    text("used_memory_lua_human", "The same for people.", |_| human(0)),
-    int("used_memory_scripts_eval", "Bytes of cached scripts.", |_| 0)
-        .gauge("redis_memory_used_scripts_eval_bytes"),
-    int("number_of_cached_scripts", "Cached scripts.", |_| 0)
+    text("used_memory_lua_human", "The same for people.", |s| human(interpreters(s) as u64)),
+    int("used_memory_scripts_eval", "Bytes of cached scripts.", |s| {
+        s.shared.catalog.count().1 as i64
+    })
+    .gauge("redis_memory_used_scripts_eval_bytes"),
+    int("number_of_cached_scripts", "Cached scripts.", |s| s.shared.catalog.count().0 as i64)
         .gauge("redis_number_of_cached_scripts"),
-    int("number_of_functions", "Loaded functions.", |_| 0).gauge("redis_number_of_functions"),
-    int("number_of_libraries", "Loaded libraries.", |_| 0).gauge("redis_number_of_libraries"),
+    int("number_of_functions", "Loaded functions.", |s| {
+        s.shared.catalog.libraries(|all| all.functions.len() as i64)
+    })
+    .gauge("redis_number_of_functions"),
+    int("number_of_libraries", "Loaded libraries.", |s| {
+        s.shared.catalog.libraries(|all| all.libraries.len() as i64)
+    })
+    .gauge("redis_number_of_libraries"),
     int("used_memory_vm_functions", "Bytes of the functions' interpreter.", |_| 0)
         .gauge("redis_memory_used_vm_functions_bytes"),
-    int("used_memory_vm_total", "Bytes of all interpreters.", |_| 0)
+    int("used_memory_vm_total", "Bytes of all interpreters.", interpreters)
         .gauge("redis_memory_used_vm_total"),
-    text("used_memory_vm_total_human", "The same for people.", |_| human(0)),
-    int("used_memory_functions", "Bytes of loaded functions.", |_| 0)
-        .gauge("redis_memory_used_functions_bytes"),
-    int("used_memory_scripts", "Bytes of scripts and functions.", |_| 0)
+    text("used_memory_vm_total_human", "The same for people.", |s| human(interpreters(s) as u64)),
+    int("used_memory_functions", "Bytes of loaded functions.", |s| {
+        s.shared.catalog.library_bytes() as i64
+    })
+    .gauge("redis_memory_used_functions_bytes"),
+    int("used_memory_scripts", "Bytes of scripts and functions.", texts)
         .gauge("redis_memory_used_scripts_bytes"),
-    text("used_memory_scripts_human", "The same for people.", |_| human(0)),
+    text("used_memory_scripts_human", "The same for people.", |s| human(texts(s) as u64)),
     int("maxmemory", "Bytes that may be used; 0 is no limit.", |s| signed(s.config.maxmemory))
         .gauge("redis_memory_max_bytes"),
     text("maxmemory_human", "The same for people.", |s| human(s.config.maxmemory)),

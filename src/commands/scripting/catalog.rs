@@ -48,7 +48,7 @@ pub struct Library {
 pub struct Libraries {
     /// By name.
     pub libraries: BTreeMap<String, Arc<Library>>,
-    /// Which library a function is in.
+    /// Which library a function is in, by its name in lower case.
     pub functions: HashMap<String, Arc<Library>>,
 }
 
@@ -62,12 +62,12 @@ impl Libraries {
             self.remove(&library.name);
         }
         for function in &library.functions {
-            if self.functions.contains_key(&function.name) {
+            if self.functions.contains_key(&function.name.to_ascii_lowercase()) {
                 return Err(format!("Function {} already exists", function.name));
             }
         }
         for function in &library.functions {
-            self.functions.insert(function.name.clone(), Arc::clone(&library));
+            self.functions.insert(function.name.to_ascii_lowercase(), Arc::clone(&library));
         }
         self.libraries.insert(library.name.clone(), library);
         Ok(())
@@ -77,7 +77,7 @@ impl Libraries {
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(library) = self.libraries.remove(name) else { return false };
         for function in &library.functions {
-            self.functions.remove(&function.name);
+            self.functions.remove(&function.name.to_ascii_lowercase());
         }
         true
     }

@@ -100,6 +100,9 @@ fn delete(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 }
 
 fn flush(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    if args.len() > 3 {
+        return Err(help::wrong(args));
+    }
     let known = args.len() == 2 || args.len() == 3 && (args.is(2, "SYNC") || args.is(2, "ASYNC"));
     if !known {
         return Err(Error::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
@@ -124,9 +127,7 @@ fn dump_all(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
 
 fn restore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if args.len() > 4 {
-        let text =
-            "ERR Unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.";
-        return Err(Error::new(text));
+        return Err(help::wrong(args));
     }
     let (mut empty, mut replace) = (false, false);
     match args.opt(3).map(<[u8]>::to_ascii_lowercase).as_deref() {

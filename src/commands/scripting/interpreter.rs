@@ -139,7 +139,7 @@ impl Interpreter {
         }
         let functions = found.into_iter().map(|(about, _)| about).collect();
         let text = Bytes::copy_from_slice(text);
-        Ok(Arc::new(Library { name: name.to_owned(), text, functions, id: catalog.next_id() }))
+        Ok(Arc::new(Library { name, text, functions, id: catalog.next_id() }))
     }
 
     fn run_library(&mut self, body: &[u8]) -> Result<Vec<(Registered, Compiled)>, Vec<u8>> {
@@ -176,6 +176,7 @@ impl Interpreter {
             });
         }
         let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
+        let name = &*name.to_ascii_lowercase();
         if let Some(function) = self.functions.get(name) {
             return Ok(Some(function.clone()));
         }
@@ -184,7 +185,8 @@ impl Interpreter {
         };
         let (_, body) = text::library(&library.text)?;
         for (about, compiled) in self.run_library(body)? {
-            self.functions.insert(about.name, Callable { compiled, flags: about.flags });
+            self.functions
+                .insert(about.name.to_ascii_lowercase(), Callable { compiled, flags: about.flags });
         }
         self.loaded.insert(library.name.clone(), library.id);
         Ok(self.functions.get(name).cloned())
