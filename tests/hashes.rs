@@ -109,6 +109,42 @@ fn a_hash_grows_by_number_and_by_length() {
     check(client, "EXISTS h copy", ":1\r\n");
 }
 
+/// A compact hash of some kilobytes is edited in place; in every encoding it is the same value.
+#[test]
+fn a_long_compact_hash_is_the_same_value() {
+    let server = Server::start(&["--io-threads", "1", "--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    let client = &mut client;
+    let mut digests = Vec::new();
+    for (key, entries) in [("packed", 512), ("large", 1)] {
+        check(client, &format!("CONFIG SET hash-max-listpack-entries {entries}"), "+OK\r\n");
+        for i in 0..300 {
+            check(client, &format!("HSET {key} field:{i} some-value-{i}"), ":1\r\n");
+        }
+        check(client, &format!("HSET {key} field:7 other field:8 9"), ":0\r\n");
+        check(client, &format!("HDEL {key} field:9 field:10 none"), ":2\r\n");
+        check(client, &format!("HINCRBY {key} field:8 1"), ":10\r\n");
+        check(client, &format!("HLEN {key}"), ":298\r\n");
+        encoding(client, key, if entries == 1 { "hashtable" } else { "listpack" });
+        check(client, &format!("HEXPIRE {key} 100 FIELDS 1 field:8"), "*1\r\n:1\r\n");
+        encoding(client, key, if entries == 1 { "hashtable" } else { "listpackex" });
+        client.send(format!("DEBUG DIGEST-VALUE {key}\r\n").as_bytes());
+        client.expect(b"*1\r\n");
+        digests.push(client.line());
+    }
+    assert_eq!(digests[0], digests[1]);
+    check(client, "CONFIG SET hash-max-listpack-entries 512", "+OK\r\n");
+    check(client, "COPY packed copy", ":1\r\n");
+    check(client, "HPEXPIRE copy 1 FIELDS 1 field:7", "*1\r\n:1\r\n");
+    std::thread::sleep(Duration::from_millis(5));
+    check(client, "HSET copy field:8 x", ":0\r\n");
+    check(client, "HMGET copy field:7 field:8", "*2\r\n$-1\r\n$1\r\nx\r\n");
+    check(client, "HMGET packed field:7 field:8", "*2\r\n$5\r\nother\r\n$2\r\n10\r\n");
+    check(client, &format!("HSET copy field:8 {}", "x".repeat(65)), ":0\r\n");
+    encoding(client, "copy", "hashtable");
+    check(client, "HLEN copy", ":297\r\n");
+}
+
 #[test]
 fn fields_end() {
     let server = Server::start(&["--io-threads", "2", "--hash-max-listpack-entries", "3"]);

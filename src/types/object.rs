@@ -3,7 +3,7 @@
 //! Here is what the keyspace must know of every type: its number and name, what its representations
 //! are called, how much memory an object holds, how it is copied and whether freeing it takes long.
 
-use super::hash::{self, Large};
+use super::hash::{self, Draft, Large};
 use super::list::List;
 use super::set;
 use super::stream::Stream;
@@ -75,6 +75,8 @@ pub const INTSET: u8 = 1;
 /// A value in a block of its own, read and changed under its key's stripe.
 #[derive(Debug)]
 pub enum Object {
+    /// A compact hash that is edited in place.
+    Draft(Draft),
     /// A large hash, in a block of its own, lest it be what objects take.
     Hash(Box<Large>),
     /// A long string. Replies may hold references to it; a change copies it if one does.
@@ -93,7 +95,7 @@ impl Object {
     /// Its type.
     pub const fn type_of(&self) -> Type {
         match self {
-            Self::Hash(_) => Type::Hash,
+            Self::Draft(_) | Self::Hash(_) => Type::Hash,
             Self::String(_) => Type::String,
             Self::List(_) => Type::List,
             Self::Set(_) => Type::Set,
@@ -105,6 +107,7 @@ impl Object {
     /// Bytes that it holds beyond its own block. Takes constant time, but for streams' consumers.
     pub fn weight(&self) -> usize {
         match self {
+            Self::Draft(draft) => draft.weight(),
             Self::Hash(hash) => size_of_val(&**hash) + hash.weight(),
             Self::String(bytes) => crate::mem::class(bytes.len().max(1)),
             Self::List(list) => list.weight(),
@@ -117,6 +120,7 @@ impl Object {
     /// What OBJECT ENCODING calls it.
     pub const fn encoding(&self) -> &'static str {
         match self {
+            Self::Draft(draft) => Type::Hash.compact_encoding(draft.form()),
             Self::Hash(_) => "hashtable",
             Self::String(_) => "raw",
             Self::List(_) => "quicklist",
@@ -129,6 +133,7 @@ impl Object {
     /// Number of blocks that freeing it gives back, roughly: whether that is done in between.
     pub fn pieces(&self) -> usize {
         match self {
+            Self::Draft(_) => 1,
             Self::Hash(hash) => hash.pieces(),
             Self::String(_) => 1,
             Self::List(list) => list.len() / 64,
@@ -141,6 +146,7 @@ impl Object {
     /// A copy that changes on its own.
     pub fn duplicate(&self) -> Self {
         match self {
+            Self::Draft(draft) => Self::Draft(draft.clone()),
             Self::Hash(hash) => Self::Hash(hash.clone()),
             Self::String(bytes) => Self::String(bytes.clone()),
             Self::List(list) => Self::List(list.clone()),

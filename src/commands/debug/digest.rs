@@ -2,8 +2,9 @@
 //! nothing else: not on order, encoding or history.
 
 use super::super::slice::{self, Slice};
-use super::super::{Args, Cx, Error, set, zset};
+use super::super::{Args, Cx, Error, hash as hashes, set, zset};
 use crate::db::{Counters, Entry, Key, Seen, Str};
+use crate::types::hash::{Field, Rest};
 use crate::types::list::{List, Short};
 use crate::types::object::{Object, Type};
 use crate::types::packed::Element;
@@ -66,6 +67,8 @@ enum Work {
     Row { list: List, at: usize, hasher: Sha256 },
     /// A sorted set as it was at one moment, from a rank on.
     Ranked { set: Box<Frozen>, at: usize, sum: Digest },
+    /// Fields of a hash, as they were at one moment.
+    Fields { rest: Rest, sum: Digest },
     /// Elements whose order does not matter, as they were at one moment.
     Elements { kind: Type, view: View, sum: Digest },
     /// The entries of a stream, behind its last name. Who has read them is not part of it.
@@ -85,6 +88,13 @@ fn with_expiry(content: &Digest, expires: bool) -> Digest {
 /// A member of a sorted set.
 fn ranked(member: &[u8], score: f64) -> Digest {
     hash(&[member, &score.to_bits().to_le_bytes()])
+}
+
+/// A field of a hash: what it holds, and whether it ends.
+fn field(field: Field<'_>) -> Digest {
+    let (mut name, mut value) = (Vec::new(), Vec::new());
+    let end: &[u8] = if field.end.is_some() { b"ends" } else { b"stays" };
+    hash(&[field.name.text(&mut name), field.value.text(&mut value), end])
 }
 
 /// A value: its digest, or the work left to get it.
@@ -142,7 +152,7 @@ enum Content {
 
 /// Looks at a value that is no string; none if it has become another since.
 fn collection<'a>(cx: &mut Cx<'a>, db: usize, key: Key<'_>, entry: &'a Entry) -> Option<Content> {
-    let kind = entry.type_of();
+    let (kind, now) = (entry.type_of(), cx.db.now);
     let look = |seen: Seen<'_>| match (kind, seen) {
         (_, Seen::Object(Object::Set(set))) => {
             Content::Long(Work::Elements { kind, view: set.snapshot(), sum: NOTHING })
@@ -155,6 +165,16 @@ fn collection<'a>(cx: &mut Cx<'a>, db: usize, key: Key<'_>, entry: &'a Entry) ->
             let mut hasher = row_of(kind);
             add_row(&mut hasher, Short::new(compact.bytes).packed().iter());
             Content::Known(finish(hasher))
+        }
+        (_, Seen::Object(Object::Hash(hash))) => {
+            Content::Long(Work::Fields { rest: hash.view(now), sum: NOTHING })
+        }
+        (Type::Hash, seen) => {
+            let mut sum = NOTHING;
+            if let Some(hash) = hashes::View::of(seen) {
+                hash.each(now, |each| mix(&mut sum, &field(each)));
+            }
+            Content::Known(unordered(kind, &sum))
         }
         (Type::Set, seen) => {
             let mut sum = NOTHING;
@@ -222,6 +242,11 @@ impl Long {
                     *at += ELEMENTS;
                     if *at >= set.len() {
                         break unordered(Type::ZSet, sum);
+                    }
+                }
+                Work::Fields { rest, sum } => {
+                    if !rest.next(ELEMENTS, |each| mix(sum, &field(each))) {
+                        break unordered(Type::Hash, sum);
                     }
                 }
                 Work::Elements { kind, view, sum } => {

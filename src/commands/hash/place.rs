@@ -1,8 +1,8 @@
 //! A hash where it is kept: reading it in either form, and changing it under its stripe.
 //!
 //! Handlers say what happens to fields; here is what that means for a compact hash, which is replaced
-//! by its next value, for a large one, which is changed where it stands, and for one that outgrows
-//! the compact form. An emptied hash is no key any more.
+//! by its next value, for a longer or large one, which is changed where it stands, and for one that
+//! outgrows its form. An emptied hash is no key any more.
 
 use super::super::Cx;
 use crate::db::{Compact, Expiry, Holds, Key, New, Seen, Write, WrongType};
@@ -24,6 +24,7 @@ impl<'v> View<'v> {
         match seen {
             Seen::Compact(compact) => Some(Self::Small(Small::new(compact.form, compact.bytes))),
             Seen::Object(Object::Hash(large)) => Some(Self::Large(large)),
+            Seen::Object(Object::Draft(draft)) => Some(Self::Small(draft.view())),
             Seen::Object(_) => None,
         }
     }
@@ -66,9 +67,15 @@ enum State {
     Draft(Draft),
     /// It was compact when the command began.
     Grown(Box<Large>),
-    /// It stands in the keyspace.
+    /// It is large and stands in the keyspace.
     There,
+    /// It is compact and edited where it stands.
+    Packed,
 }
+
+/// Bytes from which on a compact hash is edited in place: under the stripe, which its readers then
+/// take too, but without writing it anew for each change.
+const IN_PLACE: usize = 2 * 1024;
 
 /// A hash being changed. Nothing of it is kept before [`Change::finish`], but for a large one's.
 pub struct Change<'w, 'a> {
@@ -77,6 +84,14 @@ pub struct Change<'w, 'a> {
     limits: Limits,
     now: i64,
     changed: bool,
+    /// Fields were added, so there may be too many for the form.
+    added: bool,
+}
+
+/// A hash in the form in which it is changed.
+enum Form<'f> {
+    Small(&'f mut Draft),
+    Large(&'f mut Large),
 }
 
 /// What became of a hash.
@@ -113,9 +128,12 @@ pub fn change<'c, 'a>(cx: &'c mut Cx<'a>, key: Key<'c>) -> Result<Change<'c, 'a>
     let state = match write.holds(Type::Hash)? {
         Holds::Nothing => State::Draft(Draft::new(buffer, 0, &[])),
         Holds::Compact(compact) => State::Draft(Draft::new(buffer, compact.form, compact.bytes)),
-        Holds::Object => State::There,
+        Holds::Object => match write.peek_object() {
+            Some(Object::Draft(_)) => State::Packed,
+            _ => State::There,
+        },
     };
-    Ok(Change { write, state, limits, now, changed: false })
+    Ok(Change { write, state, limits, now, changed: false, added: false })
 }
 
 impl Change<'_, '_> {
@@ -125,10 +143,11 @@ impl Change<'_, '_> {
         match &self.state {
             State::Draft(draft) => View::Small(draft.view()),
             State::Grown(large) => View::Large(large),
-            State::There => match self.write.peek_object() {
-                Some(Object::Hash(large)) => View::Large(large),
-                _ => View::Small(Small::new(0, &[])), // `change` saw a hash there
-            },
+            State::There | State::Packed => {
+                let there = self.write.peek_object();
+                let view = there.and_then(|object| View::of(Seen::Object(object)));
+                view.unwrap_or(View::Small(Small::new(0, &[]))) // `change` saw a hash there
+            }
         }
     }
 
@@ -140,26 +159,29 @@ impl Change<'_, '_> {
 
     /// Gives a field a value. True if the field is new.
     pub fn set(&mut self, name: &[u8], value: &[u8], end: End) -> bool {
-        let now = self.now;
-        if let State::Draft(draft) = &mut self.state {
-            if name.len().max(value.len()) <= self.limits.length {
-                self.changed = true;
-                return draft.set(name, value, end, now);
+        let (now, fits) = (self.now, name.len().max(value.len()) <= self.limits.length);
+        let is_new = match self.form() {
+            Some(Form::Small(draft)) if fits => draft.set(name, value, end, now),
+            Some(Form::Large(large)) => large.set(name, value, end, now),
+            Some(Form::Small(draft)) => {
+                let mut large = Box::new(draft.to_large());
+                let is_new = large.set(name, value, end, now);
+                self.state = State::Grown(large);
+                is_new
             }
-            self.state = State::Grown(Box::new(draft.to_large()));
-        }
-        self.large().is_some_and(|large| large.set(name, value, end, now))
+            None => false,
+        };
+        self.added |= is_new;
+        is_new
     }
 
     /// Gives a field that is there another end.
     pub fn set_end(&mut self, name: &[u8], end: Option<i64>) {
         let now = self.now;
-        match &mut self.state {
-            State::Draft(draft) => {
-                self.changed = true;
-                draft.set_end(name, end, now);
-            }
-            _ => _ = self.large().map(|large| large.set_end(name, end, now)),
+        match self.form() {
+            Some(Form::Small(draft)) => _ = draft.set_end(name, end, now),
+            Some(Form::Large(large)) => _ = large.set_end(name, end, now),
+            None => {}
         }
     }
 
@@ -167,29 +189,29 @@ impl Change<'_, '_> {
     pub fn remove(&mut self, name: &[u8]) -> bool {
         let now = self.now;
         if self.get(name).is_none() {
-            return false;
+            return false; // nothing changes, and nobody must hear of a change
         }
-        match &mut self.state {
-            State::Draft(draft) => {
-                self.changed = true;
-                draft.remove(name, now)
-            }
-            _ => self.large().is_some_and(|large| large.remove(name, now)),
+        match self.form() {
+            Some(Form::Small(draft)) => draft.remove(name, now),
+            Some(Form::Large(large)) => large.remove(name, now),
+            None => false,
         }
     }
 
-    /// The large form, about to be changed.
-    fn large(&mut self) -> Option<&mut Large> {
-        let there = matches!(self.state, State::There);
+    /// The form at hand, about to be changed.
+    #[inline]
+    fn form(&mut self) -> Option<Form<'_>> {
+        let there = matches!(self.state, State::There | State::Packed);
         if there && !self.changed {
             self.write.changing();
         }
         self.changed = true;
         match &mut self.state {
-            State::Draft(_) => None,
-            State::Grown(large) => Some(large),
-            State::There => match self.write.object() {
-                Some(Object::Hash(large)) => Some(large),
+            State::Draft(draft) => Some(Form::Small(draft)),
+            State::Grown(large) => Some(Form::Large(large)),
+            State::There | State::Packed => match self.write.object() {
+                Some(Object::Hash(large)) => Some(Form::Large(large)),
+                Some(Object::Draft(draft)) => Some(Form::Small(draft)),
                 _ => None,
             },
         }
@@ -204,28 +226,48 @@ impl Change<'_, '_> {
                 View::Large(large) => large.is_empty(),
             };
         }
-        let Self { mut write, state, limits, changed, .. } = self;
+        let Self { mut write, state, limits, changed, added, .. } = self;
         if outcome.emptied {
             write.remove();
         }
         let keep = changed && !outcome.emptied;
         match state {
             State::Draft(draft) => {
-                if keep && draft.has_at_most(limits.fields) {
-                    let (kind, form, bytes) = (Type::Hash, draft.form(), draft.bytes());
-                    write.set(New::Compact(Compact { kind, form, bytes }), Expiry::Keep);
-                } else if keep {
-                    let object = Object::Hash(Box::new(draft.to_large()));
-                    write.set(New::Object(Box::new(object)), Expiry::Keep);
+                if keep {
+                    store(&mut write, &draft, limits);
                 }
                 outcome.buffer = draft.into_buffer();
             }
-            State::Grown(large) if keep => {
-                write.set(New::Object(Box::new(Object::Hash(large))), Expiry::Keep);
-            }
+            State::Grown(large) if keep => put(&mut write, Object::Hash(large)),
             State::There if keep => write.note_field_ends(),
+            State::Packed if keep => {
+                write.note_field_ends();
+                if added
+                    && let Some(Object::Draft(draft)) = write.peek_object()
+                    && !draft.has_at_most(limits.fields)
+                {
+                    let large = Box::new(draft.to_large());
+                    put(&mut write, Object::Hash(large));
+                }
+            }
             _ => {}
         }
         outcome
     }
+}
+
+/// Stores the next value of a compact hash, in the form that it is small enough for.
+fn store(write: &mut Write<'_, '_>, draft: &Draft, limits: Limits) {
+    if !draft.has_at_most(limits.fields) {
+        put(write, Object::Hash(Box::new(draft.to_large())));
+    } else if draft.bytes().len() > IN_PLACE {
+        put(write, Object::Draft(draft.clone()));
+    } else {
+        let (kind, form, bytes) = (Type::Hash, draft.form(), draft.bytes());
+        write.set(New::Compact(Compact { kind, form, bytes }), Expiry::Keep);
+    }
+}
+
+fn put(write: &mut Write<'_, '_>, object: Object) {
+    write.set(New::Object(Box::new(object)), Expiry::Keep);
 }

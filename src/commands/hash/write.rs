@@ -103,8 +103,10 @@ pub fn hincrby(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 }
 
 pub fn hincrbyfloat(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    if Extended::parse(args.get(3)).is_none() {
-        return Err(Error::NotAFloat);
+    match Extended::parse(args.get(3)) {
+        None => return Err(Error::NotAFloat),
+        Some(by) if by.is_infinite() => return Err(Error::new("ERR value is NaN or Infinity")),
+        Some(_) => {}
     }
     let key = cx.key(args, 1);
     let mut hash = change(cx, key)?;

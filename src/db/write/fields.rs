@@ -77,6 +77,7 @@ impl Write<'_, '_> {
                 self.access.about_to_change();
                 match self.object() {
                     Some(Object::Hash(hash)) => (hash.expire(now, most), hash.is_empty()),
+                    Some(Object::Draft(draft)) => (draft.expire(now), draft.view().is_empty()),
                     _ => return 0,
                 }
             }
@@ -91,15 +92,12 @@ impl Write<'_, '_> {
         gone
     }
 
-    /// When the first field of a large hash ends.
+    /// When the first field of a hash that is an object ends.
     pub fn first_field_end(&self) -> Option<i64> {
-        match self.peek_object() {
-            Some(Object::Hash(hash)) => hash.earliest(),
-            _ => None,
-        }
+        self.peek_object().and_then(earliest)
     }
 
-    /// Marks the key in the index: to be called after ends of fields of a large hash changed.
+    /// Marks the key in the index: to be called after ends of fields of such a hash changed.
     #[inline]
     pub fn note_field_ends(&mut self) {
         if let Some(at) = self.first_field_end() {
@@ -121,10 +119,15 @@ pub(super) fn first_end(fresh: &Owned) -> Option<i64> {
     match FieldEnds::of(fresh.entry()) {
         FieldEnds::Never => None,
         FieldEnds::At(at) => Some(at),
-        FieldEnds::Unknown => match super::fresh_object(fresh) {
-            Some(Object::Hash(hash)) => hash.earliest(),
-            _ => None,
-        },
+        FieldEnds::Unknown => super::fresh_object(fresh).and_then(earliest),
+    }
+}
+
+fn earliest(object: &Object) -> Option<i64> {
+    match object {
+        Object::Hash(hash) => hash.earliest(),
+        Object::Draft(draft) => draft.view().earliest(),
+        _ => None,
     }
 }
 

@@ -96,11 +96,13 @@ impl<'b> Small<'b> {
 
     #[inline]
     fn find(&self, name: &Element<'_>) -> Option<Spot> {
-        let mut at = 0;
+        // A value has one encoding, so bytes are compared, and most differ in the first.
+        let (head, rest) = (name.head(), name.payload());
+        let (head, mut at) = (head.bytes(), 0);
         loop {
-            let (found, _) = decode(self.bytes.get(at..)?)?;
             let spot = self.spot(at)?;
-            if found == *name {
+            let found = &self.bytes[at..spot.value];
+            if found[0] == head[0] && found.strip_prefix(head).is_some_and(|found| found == rest) {
                 return Some(spot);
             }
             at = spot.to;
@@ -108,8 +110,9 @@ impl<'b> Small<'b> {
     }
 }
 
-/// The next value of a compact hash, being made of the present one.
-#[derive(Debug, Default)]
+/// The next value of a compact hash, being made of the present one; or, of one too long to be
+/// written anew for each change, the value itself.
+#[derive(Debug, Default, Clone)]
 pub struct Draft {
     bytes: Vec<u8>,
     expiring: bool,
@@ -121,6 +124,11 @@ impl Draft {
         buffer.clear();
         buffer.extend_from_slice(bytes);
         Self { bytes: buffer, expiring: form == EXPIRING }
+    }
+
+    /// Bytes held.
+    pub const fn weight(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// The memory, to be used again.
