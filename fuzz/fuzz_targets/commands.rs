@@ -197,7 +197,8 @@ fn after_one(bytes: &[u8]) -> &[u8] {
 fuzz_target!(|calls: Vec<Call<'_>>| {
     let rows = &table().rows;
     SERVER.with_borrow_mut(|server| {
-        server.run(&[vec!["FLUSHALL"]]);
+        server.run(&[vec!["DISCARD"], vec!["FLUSHALL"]]);
+        server.run(&[vec!["SCRIPT", "FLUSH"], vec!["FUNCTION", "FLUSH"]]);
         server.tidy();
         for call in calls.iter().take(20) {
             let name = rows[usize::from(call.row) % rows.len()].command.name.to_ascii_lowercase();
