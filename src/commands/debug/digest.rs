@@ -233,7 +233,7 @@ impl Long {
                 Work::Row { list, at, hasher } => {
                     *at += add_row(hasher, list.range(*at, ELEMENTS));
                 }
-                Work::Entries { range, hasher } => match range.next() {
+                Work::Entries { range, hasher } => match range.next_entry() {
                     Some(entry) => add_entry(hasher, &entry),
                     None => break finish(std::mem::take(hasher)),
                 },

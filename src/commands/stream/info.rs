@@ -75,7 +75,7 @@ fn ends(reply: &mut Reply, stream: &Stream) {
     int(reply, "groups", stream.groups().len() as i64);
     for (name, back) in [("first-entry", false), ("last-entry", true)] {
         reply.bulk(name.as_bytes());
-        match stream.range(Id::MIN, Id::MAX, 1, back).next() {
+        match stream.range(Id::MIN, Id::MAX, 1, back).next_entry() {
             Some(entry) => reply.stream_entry(&entry),
             None => reply.null(),
         }
@@ -86,7 +86,7 @@ fn whole(reply: &mut Reply, stream: &Stream, most: usize) {
     let mut range = stream.range(Id::MIN, Id::MAX, most, false);
     reply.bulk(b"entries");
     reply.array(range.len());
-    while let Some(entry) = range.next() {
+    while let Some(entry) = range.next_entry() {
         reply.stream_entry(&entry);
     }
     reply.bulk(b"groups");

@@ -29,7 +29,7 @@ impl long::Source for Parts {
         reply.raw(&std::mem::take(&mut part.head));
         if let Some(range) = &mut part.range {
             for _ in 0..BETWEEN {
-                let Some(entry) = range.next() else { break };
+                let Some(entry) = range.next_entry() else { break };
                 reply.stream_entry(&entry);
             }
         }
@@ -66,7 +66,7 @@ pub fn entries(reply: &mut Reply, range: Range) {
 }
 
 fn all(reply: &mut Reply, mut range: Range) {
-    while let Some(entry) = range.next() {
+    while let Some(entry) = range.next_entry() {
         reply.stream_entry(&entry);
     }
 }

@@ -128,10 +128,10 @@ impl Stream {
 
     /// Bytes of all blocks and groups. Takes longer the more consumers there are.
     pub fn weight(&self) -> usize {
-        let group = |(name, group): (&Box<[u8]>, &Group)| {
+        let group = |(name, group): (&[u8], &Group)| {
             size_of::<(Box<[u8]>, Group)>() + mem::class(name.len()) + group.weight()
         };
-        self.tree.weight() + self.groups.iter().map(group).sum::<usize>()
+        self.tree.weight() + self.groups().map(group).sum::<usize>()
     }
 
     /// Adds an entry of `texts`, names and values in turn, `size` bytes in all and [`LARGEST`] at
@@ -251,7 +251,7 @@ impl Stream {
         let from = group.last.next().unwrap_or(Id::MAX);
         let range = self.tree.range(from, Id::MAX, most, false);
         let mut given = range.again();
-        while let Some(entry) = given.next() {
+        while let Some(entry) = given.next_entry() {
             group.read = match group.read {
                 Some(read) if !self.bounds.has_gaps_from(entry.id) => Some(read.wrapping_add(1)),
                 read if self.bounds.added == 0 => read,

@@ -70,7 +70,7 @@ type Model = Vec<(Id, Texts)>;
 fn read(mut range: Range) -> Model {
     let (mut all, mut scratch) = (Model::new(), Vec::new());
     let len = range.len();
-    while let Some(entry) = range.next() {
+    while let Some(entry) = range.next_entry() {
         let mut texts = Texts::new();
         for (name, value) in entry.fields() {
             texts.push(name.text(&mut scratch).to_vec());
@@ -79,7 +79,7 @@ fn read(mut range: Range) -> Model {
         assert_eq!(texts.len(), 2 * entry.len());
         all.push((entry.id, texts));
     }
-    assert!(range.is_empty() && range.next().is_none());
+    assert!(range.is_empty() && range.next_entry().is_none());
     assert_eq!(all.len(), len, "the length is told before");
     all
 }

@@ -260,7 +260,7 @@ impl Range {
 
     /// The next entry.
     #[inline]
-    pub fn next(&mut self) -> Option<Entry<'_>> {
+    pub fn next_entry(&mut self) -> Option<Entry<'_>> {
         self.left = self.left.checked_sub(1)?;
         if self.blocks.get(self.block)?.1 == 0 {
             self.block += 1;
