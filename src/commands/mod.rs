@@ -42,6 +42,7 @@ pub mod scripting;
 pub mod set;
 pub mod slice;
 pub mod slowlog;
+pub mod sort;
 pub mod sources;
 pub mod stream;
 pub mod string;
@@ -91,6 +92,7 @@ pub static GROUPS: &[&[Command]] = &[
     set::COMMANDS,
     scripting::COMMANDS,
     slowlog::COMMANDS,
+    sort::COMMANDS,
     stream::COMMANDS,
     string::COMMANDS,
     time::COMMANDS,

@@ -243,6 +243,24 @@ impl List {
         part
     }
 
+    /// Whether `other` is a share of all of this list as it is now: every change of either copies the
+    /// blocks that it writes to, or takes other parts of them.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.len == other.len
+            && self.chunks.len() == other.chunks.len()
+            && self.chunks.iter().zip(&other.chunks).all(|(one, two)| one.is_same(two))
+    }
+
+    /// The same elements in blocks within another limit.
+    pub fn within(self, limit: Limit) -> Self {
+        if limit == self.limit {
+            return self;
+        }
+        let mut list = Self::new(limit);
+        self.iter().for_each(|element| list.push_element(End::Back, &element));
+        list
+    }
+
     /// The chunk that holds the element at `index`, which is below the length, and its number there.
     fn locate(&self, index: usize) -> (usize, usize) {
         if index < self.len / 2 {

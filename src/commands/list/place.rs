@@ -104,6 +104,19 @@ impl<'l> Tools<'l> {
         Ok(len)
     }
 
+    /// Stores a list that has elements in the place of whatever is there, to stay.
+    pub fn put(&mut self, write: &mut Write<'_, '_>, list: List) {
+        if !self.limit.keeps_short(list.used(), list.len()) {
+            let list = list.within(self.limit);
+            return write.set(New::Object(Box::new(Object::List(list))), Expiry::Never);
+        }
+        self.room.clear();
+        self.room.push(list.len() as u8);
+        list.to_packed(self.room);
+        let compact = Compact { kind: Type::List, form: PACKED, bytes: self.room };
+        write.set(New::Compact(compact), Expiry::Never);
+    }
+
     /// Takes up to `count` elements away at an end. `show` gets them first, beginning at that end.
     /// Says how many are left.
     #[inline]

@@ -123,6 +123,12 @@ impl Chunk {
         &self.bytes[self.start as usize..self.end as usize]
     }
 
+    /// Whether both are the same part of the same block.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let part = |chunk: &Self| (chunk.start, chunk.end, chunk.count);
+        Arc::ptr_eq(&self.bytes, &other.bytes) && part(self) == part(other)
+    }
+
     /// Bytes that the block takes.
     pub(super) fn weight(&self) -> usize {
         mem::class(self.bytes.len() + COUNTS)
