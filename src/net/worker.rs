@@ -1,7 +1,8 @@
 //! One worker: its poll, its connections, its turns.
 //!
 //! ```text
-//! sleep -> mail -> events -> read -> parse, run, encode (batches of 64) -> one write -> ... -> mail -> due -> sleep
+//! sleep -> mail -> events -> read -> parse, run, encode (batches of 64) -> one write -> ...
+//!       -> mail -> due -> sleep
 //! ```
 //! A read shorter than the room it was given has emptied the socket, so no second call asks. After
 //! [`READ_BUDGET`] bytes a connection goes to the end of the `ready` list: nobody starves behind a
