@@ -12,8 +12,10 @@ use crate::session::tracking::{Invalid, Tracking, post};
 use crate::session::{Flag, Gates, Session};
 use std::collections::BTreeSet;
 
-fn parse(cx: &Cx<'_>, args: Args<'_>) -> Result<(Tracking, Vec<Box<[u8]>>), Error> {
-    let (mut how, mut prefixes) = (Tracking::default(), Vec::new());
+type Prefixes = Vec<Box<[u8]>>;
+
+fn parse(cx: &Cx<'_>, args: Args<'_>) -> Result<(Tracking, Prefixes), Error> {
+    let (mut how, mut prefixes) = (Tracking::default(), Prefixes::new());
     let mut at = 3;
     while at < args.len() {
         let more = at + 1 < args.len();
