@@ -293,7 +293,9 @@ impl Model {
         let needed = |group: &Group| group.last < id || group.pending.contains_key(&id);
         let kept = how == 2 && there && self.groups.values().any(needed);
         if how == 1 {
-            self.groups.values_mut().for_each(|group| drop(group.pending.remove(&id)));
+            for group in self.groups.values_mut() {
+                group.pending.remove(&id);
+            }
         }
         if !kept {
             self.entries.remove(&id);
