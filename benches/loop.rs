@@ -122,6 +122,7 @@ impl Worker {
             db,
             reply: &mut self.reply,
             session: &mut self.session,
+            meanwhile: None,
         };
         run_batch(turn, &self.batch, input, 0);
         self.reply.clear();

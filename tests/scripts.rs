@@ -182,3 +182,77 @@ fn a_script_is_one_step() {
         }
     });
 }
+
+/// Asks until the answer begins with `want`.
+fn until(client: &mut Client, question: &[u8], want: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        client.send(question);
+        let line = client.line();
+        if line.starts_with(want) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{line} instead of {want}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whatever a script does, others are told after a while that it is busy, on its worker too, and
+/// SCRIPT KILL ends it.
+#[test]
+fn a_script_that_never_ends_is_ended() {
+    for workers in ["1", "2", "4"] {
+        let server = Server::start(&["--io-threads", workers, "--busy-reply-threshold", "30"]);
+        let mut runner = server.client();
+        let mut others: Vec<Client> = (0..8).map(|_| server.client()).collect();
+        for script in [
+            "while true do end",
+            "while true do pcall(function() while true do end end) end",
+            "while true do pcall(redis.call, 'get', 'k') end",
+            "coroutine.wrap(function() while true do pcall(error, 'x') end end)()",
+            "return string.find(string.rep('a', 5000), string.rep('a*', 20) .. 'b')",
+            "return string.gsub(string.rep('a', 5000), string.rep('.-', 20) .. 'b', '')",
+        ] {
+            runner.send(&request(&[b"EVAL", script.as_bytes(), b"0"]));
+            for other in &mut others {
+                until(other, b"PING\r\n", "-BUSY ");
+                other.send(b"MULTI\r\nGET k\r\nEXEC\r\n");
+                other.expect(b"+OK\r\n-BUSY");
+                other.line();
+                assert!(other.line().starts_with("-EXECABORT"));
+            }
+            let mut late = server.client();
+            until(&mut late, b"GET k\r\n", "-BUSY ");
+            late.ask(b"FUNCTION KILL\r\n", b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n");
+            late.ask(b"SCRIPT KILL\r\n", b"+OK\r\n");
+            let line = runner.line();
+            assert!(line.starts_with("-ERR Script killed by user with SCRIPT KILL."), "{line}");
+            others
+                .iter_mut()
+                .chain([&mut runner])
+                .for_each(|client| until(client, b"PING\r\n", "+PONG"));
+        }
+    }
+}
+
+#[test]
+fn a_script_that_wrote_ends_with_the_server() {
+    let mut server = Server::start(&["--busy-reply-threshold", "30"]);
+    let mut runner = server.client();
+    runner.send(&request(&[
+        b"EVAL",
+        b"redis.call('set', KEYS[1], 1) while true do end",
+        b"1",
+        b"k",
+    ]));
+    let mut other = server.client();
+    until(&mut other, b"PING\r\n", "-BUSY ");
+    until(&mut other, b"SCRIPT KILL\r\n", "-UNKILLABLE ");
+    until(&mut other, b"PING\r\n", "-BUSY ");
+    other.send(b"SHUTDOWN NOSAVE\r\n");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while server.process.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "the server does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

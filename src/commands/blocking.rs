@@ -15,7 +15,7 @@
 //!   with the others, in order; which they are is found out under the stripes of the keys at hand,
 //!   and if more are needed all are given back and taken again.
 
-use super::{Args, Cx, Error, Flags, keys_of, run, transaction};
+use super::{Args, Cx, Error, Flags, keys_of, run, scripting, transaction};
 use crate::db::{Entry, Key, Ready, Waiter};
 use crate::resp::Reply;
 use crate::session::mail::Mail;
@@ -100,7 +100,7 @@ pub fn run(cx: &mut Cx<'_>, wait: Wait<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let all: Vec<Key<'_>> = wait.keys.iter().chain(wait.needs).copied().collect();
-    in_step(cx, Some(&all), |cx| {
+    let done = in_step(cx, Some(&all), |cx| {
         if try_all(cx, wait.keys, &wait.serve)? {
             return Ok(());
         }
@@ -117,7 +117,8 @@ pub fn run(cx: &mut Cx<'_>, wait: Wait<'_>) -> Result<(), Error> {
         (wait.nothing)(cx.reply);
         cx.session.after = After::Park(wait.until);
         Ok(())
-    })
+    });
+    done.unwrap_or_else(|| Err(scripting::busy(cx)))
 }
 
 fn try_all(cx: &mut Cx<'_>, keys: &[Key<'_>], serve: &Serve) -> Result<bool, Error> {
@@ -139,21 +140,25 @@ impl Drop for Held<'_, '_> {
 }
 
 /// Runs `work` as one step for everybody else, under the stripes of `keys` (without them, with nobody
-/// else in the keyspace), and serves whom it made ready. What it tells leaves at its end.
+/// else in the keyspace), and serves whom it made ready. What it tells leaves at its end. None, and
+/// nothing was done, if somebody else has the keyspace for long.
+#[must_use]
 pub fn in_step<T>(
     cx: &mut Cx<'_>,
     keys: Option<&[Key<'_>]>,
     work: impl FnOnce(&mut Cx<'_>) -> T,
-) -> T {
+) -> Option<T> {
     if cx.db.is_in_step() {
-        return work(cx); // whoever began the step serves at its end
+        return Some(work(cx)); // whoever began the step serves at its end
     }
-    seize(cx, keys);
+    if !seize(cx, keys) {
+        return None;
+    }
     let held = Held(cx);
     let value = work(held.0);
     serve_held(held.0);
     drop(held);
-    value
+    Some(value)
 }
 
 /// Looks at a key for those in line for it.
@@ -164,23 +169,25 @@ pub fn look(turn: run::Turn<'_>, ready: Ready) {
 }
 
 /// Takes the stripes of `keys`, and whatever serving their waiters needs (S3); without keys the whole
-/// keyspace. [`crate::db::Access::let_go`] must follow.
-pub fn seize(cx: &mut Cx<'_>, keys: Option<&[Key<'_>]>) {
-    cx.db.seize(keys);
-    let Some(keys) = keys else { return };
+/// keyspace. [`crate::db::Access::let_go`] must follow. False, and nothing is held, if somebody else has
+/// the keyspace for long.
+#[must_use]
+pub fn seize(cx: &mut Cx<'_>, keys: Option<&[Key<'_>]>) -> bool {
+    let seized = cx.db.seize(keys);
+    let Some(keys) = keys else { return seized };
     let mut beyond: Vec<Box<[u8]>> = Vec::new();
     loop {
         let mut all = keys.to_vec();
         all.extend(beyond.iter().map(|key| Key::new(key)));
         let more = cx.db.needed_beyond(&all);
         if more.is_empty() {
-            return;
+            return true;
         }
         beyond.extend(more);
         let mut all = keys.to_vec();
         all.extend(beyond.iter().map(|key| Key::new(key)));
         cx.db.let_go();
-        cx.db.seize(Some(&all));
+        let _always = cx.db.seize(Some(&all));
     }
 }
 
@@ -226,12 +233,16 @@ fn whole(cx: &mut Cx<'_>, args: Args<'_>, bits: u32) {
     let mut found = Vec::new();
     let known = keys_of::keys_of(command, args, &mut found).is_ok() && !found.is_empty();
     let keys: Vec<Key<'_>> = found.iter().map(|key| Key::new(args.get(key.at))).collect();
-    if transaction::is_open(command) {
-        if told { in_step(cx, None, |cx| super::call(cx, args)) } else { super::call(cx, args) }
+    let done = if transaction::is_open(command) && told {
+        in_step(cx, None, |cx| super::call(cx, args))
     } else if known && (told || keys.iter().any(|key| cx.db.may_interest(key.hash))) {
-        in_step(cx, Some(&keys), |cx| super::call(cx, args));
+        in_step(cx, Some(&keys), |cx| super::call(cx, args))
     } else {
-        super::call(cx, args); // whole databases, an error, or nobody is interested
+        Some(super::call(cx, args)) // whole databases, an error, or nobody is interested
+    };
+    if done.is_none() {
+        let busy = scripting::busy(cx);
+        cx.reply.error(busy.text());
     }
 }
 
@@ -242,7 +253,7 @@ pub fn serve_all(cx: &mut Cx<'_>) {
         && let Some(ready) = cx.db.next_ready()
     {
         let key = ready.key.clone();
-        in_step(cx, Some(&[Key::new(&key)]), |cx| {
+        let _always = in_step(cx, Some(&[Key::new(&key)]), |cx| {
             cx.db.note_ready(ready);
         });
     }

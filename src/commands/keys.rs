@@ -6,7 +6,7 @@ use super::args::{Unit, integer, integer_in};
 use super::event::Class;
 use super::notes::{Notes, at};
 use super::slice::{self, Slice};
-use super::{Command, Cx, Error, Flags, Group, KeySpec};
+use super::{Command, Cx, Error, Flags, Group, KeySpec, scripting};
 use crate::db::{Entry, Expiry, Key, New};
 use crate::resp::Args;
 use crate::session::After;
@@ -642,7 +642,9 @@ fn select(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let first = database(cx, args.get(1), "ERR invalid first DB index")?;
     let second = database(cx, args.get(2), "ERR invalid second DB index")?;
-    cx.db.swap(first, second);
+    if !cx.db.swap(first, second) {
+        return Err(scripting::busy(cx));
+    }
     cx.reply.ok();
     Ok(())
 }
@@ -668,7 +670,9 @@ fn flush(cx: &mut Cx<'_>, args: Args<'_>, databases: std::ops::Range<usize>) -> 
                 2 if args.is(1, "ASYNC") => true,
                 _ => return Err(Error::Syntax),
             };
-            cx.db.flush(databases);
+            if !cx.db.flush(databases) {
+                return Err(scripting::busy(cx));
+            }
             if lazy {
                 cx.reply.ok();
                 return Ok(());

@@ -162,6 +162,8 @@ pub struct Cx<'a> {
     pub row: &'static Row,
     /// Hash of the first key, when its place is fixed: computed while the batch was prefetched.
     pub hash: u64,
+    /// See [`run::Turn::meanwhile`].
+    pub meanwhile: Option<&'a mut dyn FnMut()>,
 }
 
 impl Cx<'_> {

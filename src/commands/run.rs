@@ -11,10 +11,9 @@
 //! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
 use super::client::tracking;
-use super::scripting::{self, Seat};
 use super::{
     Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, event, invoke, keys_of,
-    room, table, transaction,
+    room, scripting, table, transaction,
 };
 use crate::db::{Access, Key};
 use crate::mem;
@@ -45,13 +44,15 @@ pub struct Turn<'a> {
     pub reply: &'a mut Reply,
     /// The client.
     pub session: &'a mut Session,
+    /// To be called now and then by what runs for long: serves the worker's other clients.
+    pub meanwhile: Option<&'a mut dyn FnMut()>,
 }
 
 impl<'a> Turn<'a> {
     /// The same for a handler; its row is to be set.
     pub fn cx(self) -> Cx<'a> {
-        let Self { shared, local, db, reply, session } = self;
-        Cx { db, reply, session, shared, local, row: &table().rows[0], hash: 0 }
+        let Self { shared, local, db, reply, session, meanwhile } = self;
+        Cx { db, reply, session, shared, local, row: &table().rows[0], hash: 0, meanwhile }
     }
 }
 
@@ -80,7 +81,8 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
         if conditions == Conditions::AWAITED && is_unawaited(&cx.db, plan) {
             conditions = 0;
         }
-        let gates = cx.session.gates & !Gates::PASSIVE | conditions | short;
+        let outside = u32::from(cx.db.local.outside);
+        let gates = cx.session.gates & !Gates::PASSIVE | conditions | short | outside;
         match plan.row {
             Some(row)
                 if gates == 0 && small && is_quick(row, args) && cx.session.resume.is_none() =>
@@ -132,7 +134,7 @@ impl Plan {
     fn of(args: Args<'_>, db: &Access<'_>) -> Self {
         let row = table().find(args.get(0));
         let first_key = row.map_or(0, |row| usize::from(row.first_key));
-        if first_key == 0 || first_key >= args.len() {
+        if first_key == 0 || first_key >= args.len() || db.local.outside {
             return Self { row, hash: 0, keyed: false };
         }
         let hash = Key::new(args.get(first_key)).hash;
@@ -311,10 +313,14 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
     }
     // A command that has begun was given its memory: what it holds so far may be what is short.
     let begun = cx.session.resume.is_some();
+    let outside = cx.db.local.outside;
+    if outside || cx.shared.conditions.bits() & Conditions::BUSY != 0 {
+        while_busy(cx, row, begun)?;
+    }
     // Whatever is queued takes memory until EXEC.
     let flags = transaction::flags(cx, row);
     let takes = flags.has(Flags::DENYOOM) || transaction::is_queueing(cx, row);
-    if !begun && !room::make(cx) && takes {
+    if !begun && !outside && !room::make(cx) && takes {
         return Err(Error::OutOfMemory.into());
     }
     if cx.session.has(Gates::SUBSCRIBED) && !is_for_listeners(row) {
@@ -325,15 +331,26 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
         ))
         .into());
     }
-    if cx.shared.conditions.bits() & Conditions::BUSY != 0
-        && !row.command.flags.has(Flags::ALLOW_BUSY)
-    {
-        let function = cx.shared.catalog.busy().next().is_some_and(|seat| seat.is(Seat::FUNCTION));
-        return Err(scripting::busy_with(function).into());
-    }
     if is_paused(cx, flags) {
         cx.session.after = After::Paused;
         return Err(Refusal::Wait);
+    }
+    Ok(())
+}
+
+/// How often what has begun looks whether the script that keeps it waiting is over, in milliseconds.
+const BUSY_LOOK: u64 = 5;
+
+/// A script runs for long: only what ends it, or needs no keys, may run.
+#[cold]
+fn while_busy(cx: &mut Cx<'_>, row: &Row, begun: bool) -> Result<(), Refusal> {
+    if begun {
+        cx.session.after = After::Await(cx.db.now as u64 + BUSY_LOOK);
+        return Err(Refusal::Wait);
+    }
+    let watches = row.command.name == "watch"; // it needs its keys
+    if watches || !row.command.flags.has(Flags::ALLOW_BUSY) {
+        return Err(scripting::busy(cx).into());
     }
     Ok(())
 }

@@ -14,7 +14,7 @@
 //! the look and the last command.
 
 use super::table::{Begin, Find, Group, table};
-use super::{Args, Command, Cx, Error, Flags, KeySpec, Row, blocking, keys_of, run};
+use super::{Args, Command, Cx, Error, Flags, KeySpec, Row, blocking, keys_of, run, scripting};
 use crate::db::{Key, Watcher, Watching};
 use crate::session::multi::{Multi, both};
 use crate::session::pause::Conditions;
@@ -141,15 +141,20 @@ pub fn refused(cx: &mut Cx<'_>, row: Option<&Row>, error: &Error) -> Option<Erro
     if row.is_some_and(is_exec) {
         cx.session.end_multi();
         cx.session.unwatch();
-        let why = b"EXECABORT Transaction discarded because of: ".as_slice();
-        let text = error.text();
-        let text = text.strip_prefix(b"ERR ").unwrap_or(&text);
-        return Some(Error::Bytes([why, text].concat()));
+        return Some(aborted(error));
     }
     if let Some(multi) = &mut cx.session.multi {
         multi.spoiled = true;
     }
     None
+}
+
+/// What EXEC says when it could not run because of `error`.
+fn aborted(error: &Error) -> Error {
+    let why = b"EXECABORT Transaction discarded because of: ".as_slice();
+    let text = error.text();
+    let text = text.strip_prefix(b"ERR ").unwrap_or(&text);
+    Error::Bytes([why, text].concat())
 }
 
 fn exec(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -160,8 +165,7 @@ fn exec(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let result = if multi.spoiled {
         Err(Error::new("EXECABORT Transaction discarded because of previous errors."))
     } else {
-        in_one_step(cx, &multi);
-        Ok(())
+        in_one_step(cx, &multi)
     };
     cx.session.unwatch();
     (cx.row, cx.hash) = (row, hash);
@@ -172,7 +176,7 @@ fn exec(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 }
 
 /// Runs the queue so that it is one step for everybody else.
-fn in_one_step(cx: &mut Cx<'_>, multi: &Multi) {
+fn in_one_step(cx: &mut Cx<'_>, multi: &Multi) -> Result<(), Error> {
     let watching = cx.session.watching.take();
     cx.session.watched(0);
     let keys = keys(multi).map(|mut keys| {
@@ -187,9 +191,10 @@ fn in_one_step(cx: &mut Cx<'_>, multi: &Multi) {
             cx.reply.null_array();
         }
     };
-    blocking::in_step(cx, keys.as_deref(), work);
+    let done = blocking::in_step(cx, keys.as_deref(), work);
     drop(keys);
     cx.session.watching = watching; // its stripes are free again, to be unwatched under
+    done.ok_or_else(|| aborted(&scripting::busy(cx)))
 }
 
 fn run_all(cx: &mut Cx<'_>, multi: &Multi) {

@@ -223,7 +223,7 @@ pub static PARAMS: &[Param] = &[
     Param::new("shutdown-on-sigint", shutdown!(shutdown_on_sigint), "default",
         "How SIGINT shuts down.").live().multi(),
     Param::new("busy-reply-threshold", number!(busy_reply_threshold, 0, LONG_MAX), "5000",
-        "Milliseconds after which a running script lets others be told BUSY.").live().alias(&["lua-time-limit"]).harness("scripts are not built yet"),
+        "Milliseconds after which a running script lets others be told BUSY.").live().alias(&["lua-time-limit"]),
     Param::new("crash-memcheck-enabled", boolean!(crash_memcheck_enabled), "yes",
         "Test memory after a crash.").live().harness("a crash report has no memory test"),
     Param::new("use-exit-on-panic", boolean!(use_exit_on_panic), "no",

@@ -286,14 +286,15 @@ impl<'a> Access<'a> {
         None
     }
 
-    /// Runs `f` while no other thread is in the keyspace.
-    pub fn exclusive<T>(&mut self, f: impl FnOnce(&mut Self, &Exclusive<'_>) -> T) -> T {
+    /// Runs `f` while no other thread is in the keyspace. None if somebody else is exclusive for
+    /// long: then this thread has left the keyspace.
+    #[must_use]
+    pub fn exclusive<T>(&mut self, f: impl FnOnce(&mut Self, &Exclusive<'_>) -> T) -> Option<T> {
         // The others could be waiting for what is held, for ever.
         assert!(self.held.is_none(), "exclusive mode is entered with nothing held");
-        let keyspace = self.keyspace;
         let (within, alone) = match self.alone.take() {
             Some(alone) => (true, ManuallyDrop::into_inner(alone)),
-            None => (false, keyspace.gate.exclusive(self.local.seat)),
+            None => (false, self.try_alone()?),
         };
         let value = f(self, &alone);
         if within {
@@ -303,7 +304,14 @@ impl<'a> Access<'a> {
             drop(alone);
             self.rouse();
         }
-        value
+        Some(value)
+    }
+
+    /// Takes the gate, unless somebody else has it for long.
+    pub(super) fn try_alone(&mut self) -> Option<Exclusive<'a>> {
+        let alone = self.keyspace.gate.try_exclusive(self.local.seat);
+        self.local.outside = alone.is_none();
+        alone
     }
 
     /// Makes the table of a database before it is written to.
@@ -311,9 +319,11 @@ impl<'a> Access<'a> {
         self.keyspace.prepare(db, self.pin);
     }
 
-    /// Empties databases in one step; [`Keyspace::free_flushed`] frees their memory.
-    pub fn flush(&mut self, databases: std::ops::Range<usize>) {
-        self.exclusive(|access, alone| {
+    /// Empties databases in one step; [`Keyspace::free_flushed`] frees their memory. False if somebody
+    /// is exclusive for long.
+    #[must_use]
+    pub fn flush(&mut self, databases: std::ops::Range<usize>) -> bool {
+        let done = self.exclusive(|access, alone| {
             access.note_all(&databases.clone().collect::<Vec<_>>());
             access.all_stale();
             for db in databases {
@@ -324,17 +334,20 @@ impl<'a> Access<'a> {
             }
         });
         self.pin.flush();
+        done.is_some()
     }
 
-    /// Exchanges two databases in one step.
-    pub fn swap(&mut self, a: usize, b: usize) {
-        self.exclusive(|access, alone| {
+    /// Exchanges two databases in one step. False if somebody is exclusive for long.
+    #[must_use]
+    pub fn swap(&mut self, a: usize, b: usize) -> bool {
+        let done = self.exclusive(|access, alone| {
             access.keyspace.touch_swapped(a, b, access.now, access.pin);
             access.note_all(&[a, b]);
             access.all_stale();
             access.keyspace.swap(a, b, alone);
             access.local.counters.add_changes(1);
         });
+        done.is_some()
     }
 
     /// Bytes in use, less what is on its way out: see [`super::used_memory`].

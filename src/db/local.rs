@@ -144,6 +144,9 @@ pub fn used_memory() -> usize {
 /// A thread's own part. One per worker, and one for each background thread that changes keys.
 #[derive(Debug)]
 pub struct Local {
+    /// This thread has no seat now: somebody is exclusive for long, and it did not wait. It must not
+    /// touch the keyspace.
+    pub outside: bool,
     /// The seat at the gate.
     pub seat: usize,
     /// Statistics.
@@ -172,7 +175,8 @@ impl Local {
         let _ = getrandom::fill(&mut seed); // zeroes would only make sampling repeat itself
         let random = u64::from_le_bytes(seed) ^ (seat as u64) << 32 | 1;
         let (limbo, retired, ready) = (Limbo::default(), (0, 0), VecDeque::new());
-        Self { seat, counters, limbo, clock: 0, drift, ready, random, retired }
+        let outside = false;
+        Self { outside, seat, counters, limbo, clock: 0, drift, ready, random, retired }
     }
 
     /// A random number, good enough to sample with (splitmix64).

@@ -135,7 +135,7 @@ impl<'a> Access<'a> {
             debug_assert!(keys.iter().all(|key| self.holds(key.hash)), "nested, but not within");
             return f(self);
         }
-        self.seize(Some(keys));
+        let _always = self.seize(Some(keys));
         let held = Release(self);
         let value = f(held.0);
         drop(held);
@@ -145,8 +145,10 @@ impl<'a> Access<'a> {
 
     /// The beginning of [`Access::hold`] for work that needs more than a closure can have; without
     /// `keys` nobody else is in the keyspace meanwhile, and any door may be used. [`Access::let_go`]
-    /// must follow, also when the work panics.
-    pub fn seize(&mut self, keys: Option<&[Key<'_>]>) {
+    /// must follow, also when the work panics. False, and nothing is held, if somebody else is
+    /// exclusive for long.
+    #[must_use]
+    pub fn seize(&mut self, keys: Option<&[Key<'_>]>) -> bool {
         assert!(self.held.is_none(), "what is held must be given back first");
         match keys {
             Some(keys) => {
@@ -155,10 +157,11 @@ impl<'a> Access<'a> {
             }
             None => {
                 assert!(self.alone.is_none(), "alone once is alone");
-                let alone = self.keyspace.gate.exclusive(self.local.seat);
-                self.alone = Some(ManuallyDrop::new(alone));
+                self.alone = self.try_alone().map(ManuallyDrop::new);
+                return self.alone.is_some();
             }
         }
+        true
     }
 
     /// The end of what [`Access::seize`] began.

@@ -389,7 +389,7 @@ mod tests {
             assert!(Arc::ptr_eq(&at(access, 1).unwrap(), second.waiter()));
             drop(first);
             assert!(Arc::ptr_eq(&at(access, 0).unwrap(), second.waiter()));
-            access.flush(0..2);
+            assert!(access.flush(0..2));
             assert_eq!((access.next_ready(), access.next_ready()), (ready(b"b"), None));
             drop(second);
             assert!(!keyspace.has_waiters() && !access.may_interest(b.hash));

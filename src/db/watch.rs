@@ -327,9 +327,13 @@ mod tests {
             set(a, b"k", Expiry::Never);
             a.db = 0;
         };
-        let swap = |a: &mut Access<'_>| a.swap(0, 1);
-        assert!(seen(there, |a| a.flush(0..1)) && !seen(there, |a| a.flush(1..2)));
-        assert!(!seen(|_| {}, |a| a.flush(0..2)) && !seen(other, |a| a.flush(0..2)));
+        let swap = |a: &mut Access<'_>| assert!(a.swap(0, 1));
+        assert!(
+            seen(there, |a| assert!(a.flush(0..1))) && !seen(there, |a| assert!(a.flush(1..2)))
+        );
+        assert!(
+            !seen(|_| {}, |a| assert!(a.flush(0..2))) && !seen(other, |a| assert!(a.flush(0..2)))
+        );
         assert!(seen(there, swap) && seen(other, swap) && !seen(|_| {}, swap));
     }
 }

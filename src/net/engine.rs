@@ -33,6 +33,8 @@ pub struct Engine {
     seat: db::Local,
     pin: Option<Pin>,
     peak: Peak,
+    /// It serves clients while the worker's other engine runs a script, and has no seat of its own.
+    stands_in: bool,
 }
 
 impl Engine {
@@ -58,7 +60,31 @@ impl Engine {
             seat,
             pin: None,
             shared,
+            stands_in: false,
         }
+    }
+
+    /// Another one for the same worker, which never enters the keyspace.
+    pub fn stand_in(&self) -> Self {
+        let mut engine = Self::new(Arc::clone(&self.shared), self.local.worker);
+        (engine.stands_in, engine.seat.outside) = (true, true);
+        engine
+    }
+
+    /// Whether the keyspace is somebody else's for long, so that it must not be touched.
+    pub fn is_outside(&self) -> bool {
+        self.seat.outside
+    }
+
+    /// Takes a seat at the gate, or finds that somebody is exclusive for long.
+    fn enter(&mut self) {
+        let gate = &self.shared.keyspace.gate;
+        self.seat.outside = self.stands_in
+            || !if self.seat.outside || self.pin.is_none() {
+                gate.try_enter(self.seat.seat)
+            } else {
+                gate.try_pass(self.seat.seat)
+            };
     }
 
     /// The configuration as of this turn.
@@ -87,9 +113,9 @@ impl Engine {
         newer
     }
 
-    /// A turn begins: from here on the keyspace may be used.
+    /// A turn begins: from here on the keyspace may be used, unless [`Engine::is_outside`].
     pub fn begin(&mut self) {
-        self.shared.keyspace.gate.enter(self.seat.seat);
+        self.enter();
         self.shared.keyspace.clock.tick();
         self.pin = Some(pin());
     }
@@ -100,7 +126,9 @@ impl Engine {
         if let Some(pin) = self.pin.take().filter(|_| tidy) {
             self.seat.idle(&pin);
         }
-        self.shared.keyspace.gate.leave(self.seat.seat);
+        if !self.seat.outside {
+            self.shared.keyspace.gate.leave(self.seat.seat);
+        }
         let switches = &self.shared.switches;
         let rule =
             Rule { shrinks: switches.replies_shrink(), peak_reset_ms: switches.peak_reset_ms() };
@@ -119,21 +147,34 @@ impl Engine {
         batch: &Batch,
         input: &[u8],
         from: usize,
+        meanwhile: Option<&mut dyn FnMut()>,
     ) -> usize {
-        let done = self.with(session, |turn| run_batch(turn, batch, input, from));
+        let done = self.with(session, meanwhile, |turn| run_batch(turn, batch, input, from));
         self.peak.saw(self.reply.bytes.len());
         done
     }
 
-    /// Looks at a key that `session`'s client waits for, on behalf of a thread that cannot.
-    pub fn serve(&mut self, session: &mut Session, ready: Ready) {
-        self.with(session, |turn| blocking::look(turn, ready));
+    /// Looks at a key that `session`'s client waits for, on behalf of a thread that cannot. Gives it
+    /// back if that cannot be done now.
+    pub fn serve(&mut self, session: &mut Session, ready: Ready) -> Option<Ready> {
+        self.with(session, None, |turn| {
+            if turn.db.local.outside {
+                return Some(ready);
+            }
+            blocking::look(turn, ready);
+            None
+        })
     }
 
     /// Calls `work` with all that commands work with.
-    fn with<T>(&mut self, session: &mut Session, work: impl FnOnce(Turn<'_>) -> T) -> T {
+    fn with<T>(
+        &mut self,
+        session: &mut Session,
+        meanwhile: Option<&mut dyn FnMut()>,
+        work: impl FnOnce(Turn<'_>) -> T,
+    ) -> T {
         self.refresh();
-        self.shared.keyspace.gate.pass(self.seat.seat);
+        self.enter();
         let now = self.shared.keyspace.clock.tick();
         let pin = self.pin.get_or_insert_with(pin);
         self.seat.between_batches(pin);
@@ -144,7 +185,12 @@ impl Engine {
         db.frozen = self.shared.conditions.paused(now).is_some();
         self.reply.resp3 = session.resp3;
         let (shared, local, reply) = (&*self.shared, &mut self.local, &mut self.reply);
-        work(Turn { shared, local, db, reply, session })
+        // Not as it is, so that it can be taken for something that lives no longer than the rest.
+        let meanwhile = match meanwhile {
+            Some(meanwhile) => Some(meanwhile as &mut dyn FnMut()),
+            None => None,
+        };
+        work(Turn { shared, local, db, reply, session, meanwhile })
     }
 
     /// After a panic: whatever it left half done of a batch is dropped.

@@ -9,6 +9,7 @@
 //! firehose.
 
 mod letters;
+mod meanwhile;
 
 use super::conn::{Conn, Parked, Why};
 use super::engine::Engine;
@@ -17,7 +18,7 @@ use crate::commands::Shared;
 use crate::mem;
 use crate::metrics::Stat;
 use crate::resp::request::{Batch, Status};
-use crate::session::mail::RollCall;
+use crate::session::mail::{Mail, RollCall};
 use crate::session::pause::Conditions;
 use crate::session::{After, Client, Flag, Gates};
 use crate::sync::Ordering;
@@ -25,7 +26,7 @@ use crossbeam_queue::SegQueue;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
-use std::mem::take;
+use std::mem::{replace, take};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -68,7 +69,13 @@ impl Handle {
 
 /// A worker, in its own thread.
 pub struct Worker {
-    engine: Engine,
+    engine: Box<Engine>,
+    /// Serves while `engine` runs what takes long; away while it does.
+    stand_in: Option<Box<Engine>>,
+    /// Other clients were served while a command ran.
+    was_busy: bool,
+    /// Mail that must wait until the keyspace may be used again.
+    deferred: VecDeque<Mail>,
     handle: Arc<Handle>,
     poll: Poll,
     conns: Vec<Option<Box<Conn>>>,
@@ -113,11 +120,15 @@ impl Worker {
             // The poll lives as long as the thread; if waking fails the next tick finds the mail.
             let _ = waker.wake();
         });
+        let engine = Box::new(Engine::new(shared, number));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
-            may_spin: shared.clients.workers() < cores,
+            may_spin: engine.shared.clients.workers() < cores,
             told: Vec::new(),
-            engine: Engine::new(shared, number),
+            stand_in: Some(Box::new(engine.stand_in())),
+            was_busy: false,
+            deferred: VecDeque::new(),
+            engine,
             handle,
             poll,
             conns: Vec::new(),
@@ -226,6 +237,9 @@ impl Worker {
     fn timeout(&self) -> Duration {
         if !self.ready.is_empty() || !self.calls.is_empty() {
             return Duration::ZERO;
+        }
+        if !self.deferred.is_empty() {
+            return Duration::from_millis(2); // nobody says when the keyspace is free again
         }
         let now = self.engine.now();
         let first = self.parked.first().and_then(|(until, _)| i64::try_from(*until).ok());
@@ -425,7 +439,7 @@ impl Worker {
             let parsed = conn.parser.parse_batch(&data[at..], &mut batch, &limits);
             let rest = at + parsed.consumed..at + parsed.kept;
             if !batch.reqs.is_empty() {
-                let done = self.engine.run(&mut conn.session, &batch, &data[at..], 0);
+                let done = self.run_batch(conn, &batch, &data[at..], 0);
                 if conn.session.after != After::Continue {
                     self.stop(conn, Waiting { batch, input: &data[at..rest.start], done });
                     return if conn.closing { 0..0 } else { rest };
@@ -523,7 +537,7 @@ impl Worker {
         let went = self.guarded(conn, |worker, conn| {
             worker.engine.reply.raw(&withheld);
             if done < batch.reqs.len() {
-                let done = worker.engine.run(&mut conn.session, &batch, &input, done);
+                let done = worker.run_batch(conn, &batch, &input, done);
                 if conn.session.after != After::Continue {
                     worker.stop(conn, Waiting { batch, input: &input, done });
                 }
@@ -587,7 +601,7 @@ impl Worker {
         let now = self.engine.now();
         // Those that are parked again meanwhile have their turn after the other clients.
         let later = self.parked.split_off(&(now as u64 + 1, 0));
-        for (until, slot) in std::mem::replace(&mut self.parked, later) {
+        for (until, slot) in replace(&mut self.parked, later) {
             let here = self.conns.get(slot).and_then(Option::as_ref);
             let parked = here.and_then(|conn| conn.parked.as_ref());
             if parked.is_some_and(|parked| parked.until == until)

@@ -131,6 +131,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     tracing::info!("Ready to accept connections");
     acceptor.serve_metrics(http, metrics);
     acceptor.run();
+    shared.control.stop(); // a script that runs ends now, and lets the background go
     drop(background);
     acceptor.stop(threads); // and with it the metrics port, which says `stopping` until then
     Ok(())
@@ -153,7 +154,7 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
     let started_ms = clock.now();
     let databases = (config.databases as usize).clamp(1, 256);
     Arc::new(Shared {
-        keyspace: Arc::new(Keyspace::new(databases, workers + OTHER_SEATS, clock)),
+        keyspace: Arc::new(Keyspace::new(databases, 2 * workers + OTHER_SEATS, clock)),
         clients: Arc::new(Registry::new(workers)),
         conditions: Arc::default(),
         metrics: Metrics::new(workers + 1, table().rows.len()),

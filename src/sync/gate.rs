@@ -8,6 +8,9 @@
 //!   after it sat down.
 //! - **X2** The taker raises the flag, then waits until every other seat is quiet.
 //!
+//! Whoever is exclusive for long says so ([`Gate::set_lasting`]): then those who can do without the
+//! keyspace for a while do not wait ([`Gate::try_enter`]), and answer their clients that it is busy.
+//!
 //! X1 and X2 are the two halves of Dekker's protocol: seat store / flag load against flag store /
 //! seat load, each pair parted by a SeqCst fence, so one of the two always sees the other.
 
@@ -20,6 +23,7 @@ const BUSY: u32 = 1;
 #[derive(Debug)]
 pub struct Gate {
     closed: CachePadded<AtomicBool>,
+    lasting: AtomicBool,
     seats: Box<[CachePadded<AtomicU32>]>,
 }
 
@@ -28,6 +32,7 @@ impl Gate {
     pub fn new(seats: usize) -> Self {
         Self {
             closed: CachePadded::new(AtomicBool::new(false)),
+            lasting: AtomicBool::new(false),
             seats: (0..seats).map(|_| CachePadded::new(AtomicU32::new(QUIET))).collect(),
         }
     }
@@ -40,15 +45,34 @@ impl Gate {
     /// Sits down (X1); waits while another thread is exclusive.
     #[inline]
     pub fn enter(&self, seat: usize) {
-        loop {
-            self.seats[seat].store(BUSY, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            if !self.closed.load(Ordering::Acquire) {
-                return;
-            }
-            self.leave(seat);
-            self.wait_open();
+        while !self.sit(seat) {
+            self.wait_open(true);
         }
+    }
+
+    /// As [`Gate::enter`], but while somebody is exclusive for long it returns false, and this
+    /// thread has no seat.
+    #[inline]
+    pub fn try_enter(&self, seat: usize) -> bool {
+        loop {
+            if self.sit(seat) {
+                return true;
+            }
+            if !self.wait_open(false) {
+                return false;
+            }
+        }
+    }
+
+    #[inline]
+    fn sit(&self, seat: usize) -> bool {
+        self.seats[seat].store(BUSY, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let open = !self.closed.load(Ordering::Acquire);
+        if !open {
+            self.leave(seat);
+        }
+        open
     }
 
     /// Gets up: everything done is visible to whoever takes the gate.
@@ -65,31 +89,64 @@ impl Gate {
         }
     }
 
+    /// As [`Gate::pass`]; false, and without a seat, while somebody is exclusive for long.
+    #[inline(always)]
+    pub fn try_pass(&self, seat: usize) -> bool {
+        if !self.closed.load(Ordering::Relaxed) {
+            return true;
+        }
+        self.leave(seat);
+        self.try_enter(seat)
+    }
+
     #[cold]
     fn step_aside(&self, seat: usize) {
         self.leave(seat);
         self.enter(seat);
     }
 
+    /// Waits until the gate is open; without patience only while nobody says that it will last.
     #[cold]
-    fn wait_open(&self) {
+    fn wait_open(&self, patient: bool) -> bool {
         let mut backoff = Backoff::default();
         while self.closed.load(Ordering::Relaxed) {
+            // Relaxed: a hint that is seen a little later does no harm.
+            if !patient && self.lasting.load(Ordering::Relaxed) {
+                return false;
+            }
             backoff.wait();
         }
+        true
+    }
+
+    /// Whoever is exclusive says that it will be for long.
+    pub fn set_lasting(&self) {
+        self.lasting.store(true, Ordering::Relaxed);
     }
 
     /// Takes the gate for the thread on `seat`, which must be seated and at a point where others
     /// may run (nothing borrowed, nothing half done).
     pub fn exclusive(&self, seat: usize) -> Exclusive<'_> {
+        loop {
+            if let Some(exclusive) = self.try_exclusive(seat) {
+                return exclusive;
+            }
+            self.wait_open(true);
+        }
+    }
+
+    /// As [`Gate::exclusive`]; none, and this thread has no seat any more, while somebody else is
+    /// exclusive for long.
+    pub fn try_exclusive(&self, seat: usize) -> Option<Exclusive<'_>> {
         self.leave(seat);
-        let mut backoff = Backoff::default();
         while self
             .closed
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_err()
         {
-            backoff.wait();
+            if !self.wait_open(false) {
+                return None;
+            }
         }
         fence(Ordering::SeqCst);
         for (other, state) in self.seats.iter().enumerate() {
@@ -99,7 +156,7 @@ impl Gate {
             }
         }
         self.seats[seat].store(BUSY, Ordering::Relaxed);
-        Exclusive { gate: self }
+        Some(Exclusive { gate: self })
     }
 }
 
@@ -111,6 +168,7 @@ pub struct Exclusive<'a> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
+        self.gate.lasting.store(false, Ordering::Relaxed);
         self.gate.closed.store(false, Ordering::Release);
     }
 }

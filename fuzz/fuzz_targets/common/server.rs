@@ -115,6 +115,7 @@ impl Server {
                 db,
                 reply: &mut self.reply,
                 session: &mut self.session,
+                meanwhile: None,
             };
             let done = run_batch(turn, batch, input, from);
             let after = std::mem::take(&mut self.session.after);

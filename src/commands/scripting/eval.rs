@@ -101,7 +101,9 @@ pub fn with_interpreter<T>(
         None => Box::new(Interpreter::new().map_err(Error::Bytes)?),
     };
     let result = work(cx, &mut interpreter);
-    cx.local.interpreter = Some(interpreter);
+    if !interpreter.spoiled {
+        cx.local.interpreter = Some(interpreter);
+    }
     result
 }
 
@@ -182,29 +184,20 @@ struct Call<'a> {
     limits: Limits,
 }
 
-/// Gives back what is held, also when a command panics.
-struct Held<'c, 'a>(&'c mut Cx<'a>, bool);
-
-impl Drop for Held<'_, '_> {
-    fn drop(&mut self) {
-        if self.1 {
-            self.0.db.let_go();
-        }
-    }
-}
-
-/// Runs a script while nobody else is in the keyspace.
+/// Runs a script while nobody else is in the keyspace: within EXEC nobody is anyway.
 fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> Result<(), Error> {
     if cx.shared.conditions.bits() & Conditions::MONITORED != 0 {
         run::show(cx, call.args);
     }
-    let before = Before::of(cx);
-    let outer = cx.session.in_exec; // EXEC holds everything already
-    if !outer {
-        blocking::seize(cx, None);
+    let result = blocking::in_step(cx, None, |cx| one_run(cx, interpreter, &call));
+    match result {
+        Some(result) => result.map_err(|failure| error(failure, &call)),
+        None => Err(super::busy(cx)),
     }
-    let held = Held(cx, !outer);
-    let cx = &mut *held.0;
+}
+
+fn one_run(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: &Call<'_>) -> Result<(), Failure> {
+    let before = Before::of(cx);
     std::mem::swap(cx.reply, &mut interpreter.scratch);
     (cx.reply.resp3, cx.session.resp3, cx.session.in_exec) = (false, false, true);
     let worker = cx.local.worker;
@@ -218,6 +211,8 @@ fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> R
     let Interpreter { vm, scratch, .. } = interpreter;
     let result = vm.run(&mut runner, call.run, keys, argv, scratch);
     let after = runner.after;
+    interpreter.spoiled = matches!(result, Err(Failure::Stopped(_)));
+    let Interpreter { vm, scratch, .. } = interpreter;
     std::mem::swap(cx.reply, scratch);
     scratch.clear();
     scratch.bytes.shrink_to(64 * 1024);
@@ -227,11 +222,7 @@ fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> R
         let busy = cx.shared.catalog.busy().next().is_some();
         cx.shared.conditions.set(Conditions::BUSY, busy);
     }
-    if !outer {
-        blocking::serve_held(cx);
-    }
-    drop(held);
-    result.map_err(|failure| error(failure, &call))
+    result
 }
 
 fn error(failure: Failure, call: &Call<'_>) -> Error {

@@ -93,6 +93,7 @@ impl<'c, 'a> Runner<'c, 'a> {
         if let Some(seat) = self.seat() {
             seat.set_busy(self.limits.function, self.wrote, since, (self.about)());
             self.cx.shared.conditions.set(Conditions::BUSY, true);
+            self.cx.shared.keyspace.gate.set_lasting();
         }
         tracing::warn!(
             "Slow script detected: still in execution after {} milliseconds. You can try killing \
@@ -152,6 +153,11 @@ impl Host for Runner<'_, '_> {
         let threshold = self.cx.local.config.busy_reply_threshold;
         if !self.busy && threshold > 0 && elapsed.as_millis() as i64 >= threshold {
             self.become_busy(elapsed);
+        }
+        if self.busy
+            && let Some(meanwhile) = &mut self.cx.meanwhile
+        {
+            meanwhile();
         }
         self.busy && self.seat().is_some_and(|seat| seat.is(Seat::KILL))
             || self.cx.shared.control.is_stopping()

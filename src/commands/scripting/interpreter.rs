@@ -44,6 +44,8 @@ pub struct Interpreter {
     pub vm: Vm,
     /// Where commands of scripts reply to.
     pub scratch: Reply,
+    /// A script was stopped here: what that leaves of an interpreter is not used again.
+    pub spoiled: bool,
     by_text: HashMap<Bytes, Rc<Ready>, foldhash::fast::RandomState>,
     by_sha: HashMap<String, Rc<Ready>, foldhash::fast::RandomState>,
     flushes: u64,
@@ -62,6 +64,7 @@ impl Interpreter {
         Ok(Self {
             vm,
             scratch: Reply::with_capacity(1024),
+            spoiled: false,
             by_text: HashMap::default(),
             by_sha: HashMap::default(),
             flushes: 0,
@@ -148,7 +151,10 @@ impl Interpreter {
             Failure::Raised(raised) => {
                 [b"Error registering functions: ", &raised.text[..]].concat()
             }
-            Failure::Stopped(_) => b"Error registering functions: FUNCTION LOAD timeout".to_vec(),
+            Failure::Stopped(_) => {
+                self.spoiled = true;
+                b"Error registering functions: FUNCTION LOAD timeout".to_vec()
+            }
             Failure::Memory => b"Error registering functions: not enough memory".to_vec(),
         })
     }

@@ -10,9 +10,9 @@ mod interpreter;
 mod script;
 
 use super::Command;
-pub use catalog::{Catalog, Seat};
+pub use catalog::Catalog;
 pub use interpreter::Interpreter;
-pub use script::busy_with;
+pub use script::busy;
 
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[

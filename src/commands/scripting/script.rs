@@ -119,7 +119,12 @@ pub fn end<'a>(
     result
 }
 
-/// What others are told while a script runs for long.
+/// What is said to whom a script that runs for long keeps waiting.
+pub fn busy(cx: &Cx<'_>) -> Error {
+    busy_with(cx.shared.catalog.busy().next().is_some_and(|seat| seat.is(Seat::FUNCTION)))
+}
+
+/// The same, by what runs.
 pub fn busy_with(function: bool) -> Error {
     Error::new(if function {
         "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."

@@ -3,7 +3,7 @@
 //! Messages are queued with the connections that they are for, and each of those is written to once, when
 //! all letters were read.
 
-use super::{Conn, Fate, ROLL_CALL_TURNS, STOP_WAIT, Why, Worker};
+use super::{Conn, Fate, ROLL_CALL_TURNS, STOP_WAIT, Why, Worker, meanwhile};
 use crate::session::mail::{Mail, RollCall, Then, Unblock};
 use crate::session::tracking::broken;
 use crate::session::{Client, Flag};
@@ -16,9 +16,11 @@ use std::time::Instant;
 impl Worker {
     /// Does what letters ask for.
     pub(super) fn read_mail(&mut self) {
-        let shared = Arc::clone(&self.engine.shared);
-        while let Some(mail) = shared.clients.mailbox(self.engine.local.worker).take() {
+        while let Some(mail) = self.next_mail() {
             match mail {
+                mail if self.engine.is_outside() && meanwhile::waits(&mail) => {
+                    self.deferred.push_back(mail);
+                }
                 Mail::Close(client) => self.with(&client, |_, _| Fate::Close),
                 Mail::Deliver(client, bytes) => {
                     self.with(&client, |worker, conn| worker.deliver(conn, bytes));
@@ -54,7 +56,10 @@ impl Worker {
                     worker.go_on(conn)
                 }),
                 Mail::Ready(client, ready) => self.with(&client, |worker, conn| {
-                    worker.engine.serve(&mut conn.session, ready);
+                    if let Some(ready) = worker.engine.serve(&mut conn.session, ready) {
+                        let client = Arc::clone(&conn.session.client);
+                        worker.deferred.push_back(Mail::Ready(client, ready));
+                    }
                     Fate::Keep
                 }),
                 Mail::Monitor(bytes) => self.monitor(&bytes),
