@@ -194,7 +194,7 @@ impl Vm {
         let result = HOST.set(host, || self.run_library.call::<(bool, Value)>(library));
         let found = self.registry.borrow_mut().take();
         let found = found.unwrap_or_default();
-        let outcome = self.outcome(result);
+        let outcome = self.outcome(result, host);
         self.end();
         if outcome.is_err() {
             self.recover.call::<()>(()).map_err(|_| Failure::Memory)?;
@@ -208,8 +208,7 @@ impl Vm {
         &self,
         host: &mut dyn Host,
         what: Run<'_>,
-        keys: Args<'_>,
-        argv: Args<'_>,
+        (keys, argv): (Args<'_>, Args<'_>),
         out: &mut Reply,
     ) -> Result<(), Failure> {
         let (runner, function, name) = match what {
@@ -220,7 +219,7 @@ impl Vm {
         let result = lists.and_then(|(keys, argv)| {
             HOST.set(host, || runner.call::<(bool, Value)>((function, keys, argv)))
         });
-        let outcome = self.outcome(result).and_then(|value| {
+        let outcome = self.outcome(result, host).and_then(|value| {
             let mark = out.mark();
             convert::to_resp(&value, host.protocol_is_3(), out).map_err(|_| {
                 out.cut(mark);
@@ -240,8 +239,14 @@ impl Vm {
     }
 
     /// What a run came to.
-    fn outcome(&self, result: mlua::Result<(bool, Value)>) -> Result<Value, Failure> {
-        if self.stopped.get() {
+    fn outcome(
+        &self,
+        result: mlua::Result<(bool, Value)>,
+        host: &mut dyn Host,
+    ) -> Result<Value, Failure> {
+        // What failed may have been stopped outside of the hook (S2).
+        let failed = !matches!(result, Ok((true, _)));
+        if self.stopped.get() || failed && host.must_stop() {
             return Err(Failure::Stopped(errors::place(&self.lua)));
         }
         match result {

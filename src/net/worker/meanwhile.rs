@@ -23,14 +23,14 @@ impl Worker {
         from: usize,
     ) -> usize {
         let Some(stand_in) = self.stand_in.take() else {
-            return self.engine.run(&mut conn.session, batch, input, from, None);
+            return self.engine.run(&mut conn.session, (batch, input, from), None);
         };
         let engine = replace(&mut self.engine, stand_in);
         let mut lent = Lent { worker: self, engine: Some(engine) };
         let Lent { worker, engine } = &mut lent;
         let Some(engine) = engine else { return from };
         let mut meanwhile = || worker.meanwhile();
-        let done = engine.run(&mut conn.session, batch, input, from, Some(&mut meanwhile));
+        let done = engine.run(&mut conn.session, (batch, input, from), Some(&mut meanwhile));
         if take(&mut lent.worker.was_busy) {
             conn.readable = true; // what came for it meanwhile was told to nobody
         }
@@ -40,13 +40,28 @@ impl Worker {
     /// A turn within a turn: the connection whose command runs is away, the keyspace must not be used.
     #[cold]
     fn meanwhile(&mut self) {
-        self.was_busy = true;
+        if !replace(&mut self.was_busy, true) {
+            self.look_at_all();
+        }
         if self.scratch.is_empty() {
             self.scratch = vec![0; SCRATCH].into_boxed_slice();
         }
         let mut events = Events::with_capacity(256);
         if self.poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
             self.turn(&events);
+        }
+    }
+
+    /// Events of the turn that the command runs in were taken from the poll and are seen to only when
+    /// it ends: so each connection is looked at once.
+    fn look_at_all(&mut self) {
+        for (slot, conn) in self.conns.iter_mut().enumerate() {
+            if let Some(conn) = conn.as_mut().filter(|conn| !conn.is_held()) {
+                conn.readable = true;
+                if !replace(&mut conn.queued, true) {
+                    self.ready.push_back(slot);
+                }
+            }
         }
     }
 
