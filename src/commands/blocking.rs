@@ -84,7 +84,8 @@ pub fn after(millis: i64, now: i64) -> Result<u64, Error> {
     match millis {
         ..0 => Err(Error::new("ERR timeout is negative")),
         0 => Ok(FOREVER),
-        _ => match now.checked_add(millis) {
+        // The clock tells whole milliseconds: one more, lest the wait be shorter than asked for.
+        _ => match now.checked_add(millis).and_then(|at| at.checked_add(1)) {
             Some(at) => Ok(at as u64),
             None => Err(Error::new("ERR timeout is out of range")),
         },
@@ -238,7 +239,8 @@ fn whole(cx: &mut Cx<'_>, args: Args<'_>, bits: u32) {
     } else if known && (told || keys.iter().any(|key| cx.db.may_interest(key.hash))) {
         in_step(cx, Some(&keys), |cx| super::call(cx, args))
     } else {
-        Some(super::call(cx, args)) // whole databases, an error, or nobody is interested
+        super::call(cx, args); // whole databases, an error, or nobody is interested
+        Some(())
     };
     if done.is_none() {
         let busy = scripting::busy(cx);
