@@ -35,7 +35,7 @@ pub fn is_in(command: &Command, category: &str) -> bool {
     let flags = command.flags;
     command.categories.contains(&category)
         || match category {
-            "read" => flags.has(Flags::READ),
+            "read" => flags.has(Flags::READ) && !command.categories.contains(&"scripting"),
             "write" => flags.has(Flags::WRITE),
             "admin" | "dangerous" => flags.has(Flags::ADMIN),
             "pubsub" => flags.has(Flags::PUBSUB),

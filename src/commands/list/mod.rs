@@ -17,6 +17,8 @@ const PUSH: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
 const CHANGE: Flags = Flags::WRITE.and(Flags::DENYOOM);
 const POP: Flags = Flags::WRITE.and(Flags::FAST);
 const WAIT: Flags = Flags::WRITE.and(Flags::BLOCKING);
+/// The older ones of those that wait are refused in scripts; the newer ones just do not wait there.
+const ALONE: Flags = Flags::BLOCKING.and(Flags::NOSCRIPT);
 const RO: &[KeySpec] = &[KeySpec::one(1, &["RO"])];
 const READ: &[KeySpec] = &[KeySpec::one(1, &["RO", "ACCESS"])];
 const INSERT: &[KeySpec] = &[KeySpec::one(1, &["RW", "INSERT"])];
@@ -43,7 +45,7 @@ const FROM_ENDS: &str = "O(N) in the elements between the index and the nearer e
 
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
-    row("blmove", 6, CHANGE.and(Flags::BLOCKING), block::blmove).notes(&LMOVE).keys(MOVE).doc(
+    row("blmove", 6, CHANGE.and(ALONE), block::blmove).notes(&LMOVE).keys(MOVE).doc(
         "6.2.0",
         "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
         "Moves an element between lists, waiting for one if need be.",
@@ -57,7 +59,7 @@ pub static COMMANDS: &[Command] = &[
             "Takes elements off an end of the first list that has any, waiting for one if need be.",
         )
         .cost("O(N+M): N keys, M elements taken"),
-    row("blpop", -3, WAIT, block::blpop)
+    row("blpop", -3, WAIT.and(ALONE), block::blpop)
         .notes(&TIMEOUT)
         .keys(TAKE_ALL)
         .doc(
@@ -66,7 +68,7 @@ pub static COMMANDS: &[Command] = &[
             "Takes the first element of the first list that has any, waiting for one if need be.",
         )
         .cost("O(N) in the number of keys"),
-    row("brpop", -3, WAIT, block::brpop)
+    row("brpop", -3, WAIT.and(ALONE), block::brpop)
         .notes(&TIMEOUT)
         .keys(TAKE_ALL)
         .doc(
@@ -75,14 +77,11 @@ pub static COMMANDS: &[Command] = &[
             "Takes the last element of the first list that has any, waiting for one if need be.",
         )
         .cost("O(N) in the number of keys"),
-    row("brpoplpush", 4, CHANGE.and(Flags::BLOCKING), block::brpoplpush)
-        .notes(&BRPOPLPUSH)
-        .keys(MOVE)
-        .doc(
-            "2.2.0",
-            "source destination timeout",
-            "Moves the last element of a list to the front of another, waiting for one if need be.",
-        ),
+    row("brpoplpush", 4, CHANGE.and(ALONE), block::brpoplpush).notes(&BRPOPLPUSH).keys(MOVE).doc(
+        "2.2.0",
+        "source destination timeout",
+        "Moves the last element of a list to the front of another, waiting for one if need be.",
+    ),
     row("lindex", 3, Flags::READ.and(Flags::QUICK), read::lindex)
         .keys(READ)
         .doc("1.0.0", "key index", "Returns the element at an index of a list.")
