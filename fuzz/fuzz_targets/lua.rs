@@ -69,7 +69,7 @@ fn run(vm: &Vm, text: &[u8], argv: &OwnedArgs) {
     let Ok(compiled) = vm.compile(body) else { return };
     let (mut world, mut out) = (World::default(), Reply::default());
     let keys = OwnedArgs::default();
-    let _ = vm.run(&mut world, Run::Script(&compiled, "sha"), keys.view(), argv.view(), &mut out);
+    let _ = vm.run(&mut world, Run::Script(&compiled, "sha"), (keys.view(), argv.view()), &mut out);
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -93,7 +93,7 @@ fuzz_target!(|data: &[u8]| {
         let compiled = vm.compile(b"return 1").expect("a plain script");
         let none = OwnedArgs::default();
         let what = Run::Script(&compiled, "sha");
-        let _ = vm.run(&mut World::default(), what, none.view(), none.view(), &mut out);
+        let _ = vm.run(&mut World::default(), what, (none.view(), none.view()), &mut out);
         assert_eq!(out.bytes, b":1\r\n");
     });
 });

@@ -564,7 +564,7 @@ fn search(cx: &mut Cx<'_>, args: Args<'_>, form: Form) -> Result<(), Error> {
         None => {
             // A large one is searched as it was, with its stripe given back.
             let found = read(cx, from, |set, _| match set {
-                View::Large(set) if set.len() > LARGE => Err(Frozen::of(set, true)),
+                View::Large(set) if set.len() > LARGE => Err(Box::new(Frozen::of(set, true))),
                 set => Ok(search.run(&set)),
             })?;
             let found = match found {

@@ -306,7 +306,7 @@ mod tests {
             }
             access.untrack(30);
             assert_eq!((told().len(), access.keyspace.tracked()), (30, (70, 70)));
-            access.flush(0..1);
+            assert!(access.flush(0..1));
             assert_eq!((told().len(), access.keyspace.tracked()), (1, (0, 0)));
             assert_eq!(access.own_stale, [Stale::All]);
             assert!(!(0..100).any(|i| interesting(access, i.to_string().as_bytes())));

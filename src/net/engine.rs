@@ -144,9 +144,7 @@ impl Engine {
     pub fn run(
         &mut self,
         session: &mut Session,
-        batch: &Batch,
-        input: &[u8],
-        from: usize,
+        (batch, input, from): (&Batch, &[u8], usize),
         meanwhile: Option<&mut dyn FnMut()>,
     ) -> usize {
         let done = self.with(session, meanwhile, |turn| run_batch(turn, batch, input, from));
@@ -186,10 +184,7 @@ impl Engine {
         self.reply.resp3 = session.resp3;
         let (shared, local, reply) = (&*self.shared, &mut self.local, &mut self.reply);
         // Not as it is, so that it can be taken for something that lives no longer than the rest.
-        let meanwhile = match meanwhile {
-            Some(meanwhile) => Some(meanwhile as &mut dyn FnMut()),
-            None => None,
-        };
+        let meanwhile = meanwhile.map(|meanwhile| meanwhile as &mut dyn FnMut());
         work(Turn { shared, local, db, reply, session, meanwhile })
     }
 

@@ -94,8 +94,8 @@ fn install_settings(lua: &Lua, library: &Table, settings: &Shared) -> mlua::Resu
         let mut settings = own.borrow_mut();
         most(lua, &args, 3)?;
         boolean(lua, &args, name, &mut settings.sparse_convert)?;
-        integer(lua, &args, 1, name, (0, i64::from(i32::MAX)), &mut settings.sparse_ratio)?;
-        integer(lua, &args, 2, name, (0, i64::from(i32::MAX)), &mut settings.sparse_safe)?;
+        integer(lua, &args, (1, name), (0, i64::from(i32::MAX)), &mut settings.sparse_ratio)?;
+        integer(lua, &args, (2, name), (0, i64::from(i32::MAX)), &mut settings.sparse_safe)?;
         Ok((settings.sparse_convert, settings.sparse_ratio as f64, settings.sparse_safe as f64))
     })?;
     library.set("encode_sparse_array", sparse)?;
@@ -105,7 +105,7 @@ fn install_settings(lua: &Lua, library: &Table, settings: &Shared) -> mlua::Resu
         lua.create_function(move |lua, args: MultiValue| {
             let mut settings = own.borrow_mut();
             most(lua, &args, 1)?;
-            integer(lua, &args, 0, name, range, field(&mut settings))?;
+            integer(lua, &args, (0, name), range, field(&mut settings))?;
             Ok(*field(&mut settings) as f64)
         })
     };
@@ -127,7 +127,7 @@ fn install_settings(lua: &Lua, library: &Table, settings: &Shared) -> mlua::Resu
         let mut settings = own.borrow_mut();
         most(lua, &args, 1)?;
         let null =
-            matches!(args.get(0), Some(Value::String(text)) if *text.as_bytes() == b"null"[..]);
+            matches!(args.front(), Some(Value::String(text)) if *text.as_bytes() == b"null"[..]);
         if null {
             settings.encode_invalid = Invalid::Null;
         } else {
@@ -162,7 +162,7 @@ fn most(lua: &Lua, args: &MultiValue, most: usize) -> mlua::Result<()> {
 
 /// A setting given as true, false, "on" or "off"; whether it was given.
 fn boolean(lua: &Lua, args: &MultiValue, name: &str, setting: &mut bool) -> mlua::Result<bool> {
-    *setting = match args.get(0) {
+    *setting = match args.front() {
         None | Some(Value::Nil) => return Ok(false),
         Some(Value::Boolean(value)) => *value,
         Some(Value::String(text)) if *text.as_bytes() == b"on"[..] => true,
@@ -179,8 +179,7 @@ fn boolean(lua: &Lua, args: &MultiValue, name: &str, setting: &mut bool) -> mlua
 fn integer(
     lua: &Lua,
     args: &MultiValue,
-    at: usize,
-    name: &str,
+    (at, name): (usize, &str),
     range: (i64, i64),
     setting: &mut i64,
 ) -> mlua::Result<()> {

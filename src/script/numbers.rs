@@ -59,7 +59,7 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(String::from_utf8(g(*value, 14)).unwrap(), *text);
         }
-        assert_eq!(g(3.14159, 3), b"3.14");
+        assert_eq!(g(2.34567, 3), b"2.35");
         assert_eq!((to_i64(1e300), to_i64(-1.9), to_i64(f64::NAN)), (i64::MIN, -1, i64::MIN));
     }
 }

@@ -164,7 +164,7 @@ fn sha1hex(lua: &Lua, args: MultiValue) -> mlua::Result<mlua::LuaString> {
     if args.len() != 1 {
         return Err(plain("ERR wrong number of arguments"));
     }
-    let text = args.get(0).and_then(text_of).unwrap_or_default();
+    let text = args.front().and_then(text_of).unwrap_or_default();
     lua.create_string(sha1(&text))
 }
 
@@ -172,7 +172,7 @@ fn log(_: &Lua, args: MultiValue) -> mlua::Result<()> {
     if args.len() < 2 {
         return Err(plain("ERR redis.log() requires two arguments or more."));
     }
-    let level = match args.get(0) {
+    let level = match args.front() {
         Some(Value::Number(level)) => *level,
         Some(Value::Integer(level)) => *level as f64,
         _ => return Err(plain("ERR First argument must be a number (log level).")),
@@ -222,7 +222,7 @@ fn may_call(_: &Lua, args: MultiValue) -> mlua::Result<bool> {
 /// The arguments of `register_function`.
 fn registered(args: &MultiValue) -> Result<(Registered, Function), String> {
     let mut about = Registered { name: String::new(), description: None, flags: Flags::default() };
-    let callback = match (args.len(), args.get(0), args.get(1)) {
+    let callback = match (args.len(), args.front(), args.get(1)) {
         (1, Some(Value::Table(table)), _) => by_name(table, &mut about)?,
         (1, ..) => {
             return Err(

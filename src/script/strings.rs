@@ -121,7 +121,7 @@ fn gsub(lua: &Lua, args: MultiValue) -> mlua::Result<(mlua::LuaString, f64)> {
         if let Some(end) = end {
             count += 1;
             let captures = matcher.captures(at, end).map_err(|t| trouble(lua, t))?;
-            replace(lua, &mut out, &text, (at, end), &captures, &with)?;
+            replace(lua, &mut out, (&text, (at, end)), &captures, &with)?;
             if out.len() > MEMORY_LIMIT {
                 return Err(plain("ERR not enough memory"));
             }
@@ -146,8 +146,7 @@ fn gsub(lua: &Lua, args: MultiValue) -> mlua::Result<(mlua::LuaString, f64)> {
 fn replace(
     lua: &Lua,
     out: &mut Vec<u8>,
-    text: &[u8],
-    whole: (usize, usize),
+    (text, whole): (&[u8], (usize, usize)),
     captures: &[Capture],
     with: &Value,
 ) -> mlua::Result<()> {

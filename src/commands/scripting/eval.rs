@@ -209,7 +209,7 @@ fn one_run(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: &Call<'_>) -> R
     let mut runner = Runner::new(cx, call.limits, &about);
     let (keys, argv) = (args.from(3).first(call.keys), args.from(3 + call.keys));
     let Interpreter { vm, scratch, .. } = interpreter;
-    let result = vm.run(&mut runner, call.run, keys, argv, scratch);
+    let result = vm.run(&mut runner, call.run, (keys, argv), scratch);
     let after = runner.after;
     interpreter.spoiled = matches!(result, Err(Failure::Stopped(_)));
     let Interpreter { vm, scratch, .. } = interpreter;

@@ -174,6 +174,7 @@ const AT_ONCE: usize = 4_000;
 /// Members between two looks at the time.
 const STEP: usize = 128;
 
+#[expect(clippy::large_enum_variant, reason = "one of them lives for one command")]
 enum Long {
     Again(Again),
     Picked(Picked),

@@ -22,7 +22,7 @@ use super::long::{self, Source as _};
 use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::table::{Begin, Find};
-use super::{Args, Command, Cx, Error, Flags, Group, KeySpec};
+use super::{Args, Command, Cx, Error, Flags, Group, KeySpec, scripting};
 use crate::db::{Access, Key};
 use crate::types::object::Type;
 use pattern::Pattern;
@@ -204,7 +204,7 @@ fn in_one_go(cx: &mut Cx<'_>, key: Key<'_>, options: Options, taken: Taken) -> R
         if keys.len() > AT_ONCE.1 {
             break;
         }
-        cx.db.seize(Some(&keys));
+        let _always = cx.db.seize(Some(&keys));
         let held = Held(cx);
         let intact = work.taken.is_still(&mut held.0.db, key);
         if intact {
@@ -250,7 +250,7 @@ fn go_on(cx: &mut Cx<'_>, mut going: Box<Going>) -> Result<(), Error> {
     };
     let source = going.work.key.clone();
     let source = Key::new(&source);
-    cx.db.seize(Some(&[source, Key::new(&name)]));
+    let _always = cx.db.seize(Some(&[source, Key::new(&name)]));
     let held = Held(cx);
     if going.work.taken.is_still(&mut held.0.db, source) {
         return store(held.0, going.work);
@@ -258,7 +258,9 @@ fn go_on(cx: &mut Cx<'_>, mut going: Box<Going>) -> Result<(), Error> {
     drop(held);
     let tries = going.tries + 1;
     if tries > TRIES {
-        cx.db.seize(None);
+        if !cx.db.seize(None) {
+            return Err(scripting::busy(cx));
+        }
         let held = Held(cx);
         let taken = Taken::from(&mut held.0.db, source, &going.work.options)?;
         return complete(held.0, Work::new(source, going.work.options, taken));

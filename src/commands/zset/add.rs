@@ -111,7 +111,7 @@ impl Tally {
 pub fn zadd(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (how, at) = How::parse(args);
     let words = args.len() - at;
-    if words == 0 || words % 2 != 0 {
+    if words == 0 || !words.is_multiple_of(2) {
         return Err(Error::Syntax);
     }
     how.check(words / 2)?;

@@ -17,6 +17,7 @@ pub struct Draft {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one of them lives for one command")]
 enum Form {
     /// In ascending order.
     Ints(Vec<i64>),
@@ -29,6 +30,7 @@ enum Form {
 
 /// A finished set.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one of them lives for one command")]
 pub enum Made {
     /// It has no members.
     Empty,

@@ -64,6 +64,7 @@ impl Walk {
 
 /// A set of its own.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one of them lives for one command")]
 pub enum Copied {
     /// A compact one.
     Compact(u8, Vec<u8>),

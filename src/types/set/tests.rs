@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits::new(8, 6, 10);
 
 /// A set as a key holds it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test has one of them")]
 enum Held {
     Compact(u8, Vec<u8>),
     Large(Large),

@@ -139,6 +139,7 @@ fn apply(value: &mut Value, model: &mut Model, op: &Op, limits: Limits) {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test has one of them")]
 enum Value {
     Small(Vec<u8>),
     Large(SortedSet),
