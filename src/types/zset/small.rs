@@ -42,6 +42,12 @@ pub fn compare(element: &Element<'_>, text: &[u8]) -> Ordering {
     }
 }
 
+/// The score that an element stands for. What is none, which only bytes from elsewhere can hold, counts
+/// as zero (Z2).
+fn score_of(element: Element<'_>) -> f64 {
+    element.score().filter(|score| !score.is_nan()).unwrap_or(0.0)
+}
+
 impl<'b> Small<'b> {
     /// A view of bytes that are, or are to be treated as, a compact sorted set.
     pub const fn new(bytes: &'b [u8]) -> Self {
@@ -60,8 +66,7 @@ impl<'b> Small<'b> {
 
     /// All entries in order, each with the offset at which it begins.
     fn entries(&self) -> impl Iterator<Item = (usize, Element<'b>, f64)> + use<'b> {
-        let score = |element: Element<'_>| element.score().unwrap_or(0.0);
-        self.0.pairs().map(move |(place, member, own)| (place.offset(), member, score(own)))
+        self.0.pairs().map(move |(place, member, own)| (place.offset(), member, score_of(own)))
     }
 
     /// A member's entry.
@@ -69,7 +74,7 @@ impl<'b> Small<'b> {
     pub fn find(&self, member: &[u8]) -> Option<Found> {
         let (index, place) = self.0.find(&Element::of(member), 2)?;
         let mut iter = self.0.iter_from(place);
-        let (_, score) = (iter.next()?, iter.next()?.score().unwrap_or(0.0));
+        let (_, score) = (iter.next()?, score_of(iter.next()?));
         Some(Found { rank: index / 2, score, from: place.offset(), to: iter.place().offset() })
     }
 
@@ -159,7 +164,7 @@ impl<'b> Iterator for Up<'b> {
     #[inline]
     fn next(&mut self) -> Option<Entry<'b>> {
         self.left = self.left.checked_sub(1)?;
-        Some((self.iter.next()?, self.iter.next()?.score().unwrap_or(0.0)))
+        Some((self.iter.next()?, score_of(self.iter.next()?)))
     }
 }
 
@@ -175,7 +180,7 @@ impl<'b> Iterator for Down<'b> {
 
     fn next(&mut self) -> Option<Entry<'b>> {
         self.left = self.left.checked_sub(1)?;
-        let score = self.iter.next()?.score().unwrap_or(0.0);
+        let score = score_of(self.iter.next()?);
         Some((self.iter.next()?, score))
     }
 }
