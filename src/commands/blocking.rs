@@ -1,6 +1,6 @@
 //! Commands that wait for a key: BLPOP and its kin.
 //!
-//! A command of this kind is given as a closure that tries to serve it from one key. [`run`] tries all
+//! A command of this kind is given as a closure that tries to serve it from one key. [`run()`] tries all
 //! its keys under their stripes; if there is nothing it puts the client in line ([`crate::db::Waiter`])
 //! before it gives the stripes back. From then on the closure is called by whoever changes one of the
 //! keys, on that thread, in front of the next in line, until one finds nothing.

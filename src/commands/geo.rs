@@ -1,4 +1,4 @@
-//! Geo: GEOADD, GEOSEARCH and the rest. Places are sorted sets whose scores [`geo`] explains.
+//! Geo: GEOADD, GEOSEARCH and the rest. Places are sorted sets whose scores `types::geo` explains.
 
 use super::args::integer;
 use super::event::Class;

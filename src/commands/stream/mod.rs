@@ -1,7 +1,7 @@
 //! Streams: XADD and its kin.
 //!
 //! A stream is always an object, however small: it is read and changed under its key's stripe. What
-//! a reply shows of its entries is taken there as a [`Range`], which costs a reference per hundred
+//! a reply shows of its entries is taken there as a `Range`, which costs a reference per hundred
 //! entries, and encoded afterwards ([`range`]).
 
 mod add;
