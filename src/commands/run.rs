@@ -67,6 +67,7 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
     }
     if end - from >= PREFETCH_FROM {
         plans.iter().filter(|plan| plan.keyed).for_each(|plan| db.prefetch_entry(plan.hash));
+        ask_ahead(&plans[..end - from], db, |i| batch.args(from + i, input));
     }
     let short = is_short(turn.local, end - from);
     let mut cx = turn.cx();
@@ -127,6 +128,30 @@ struct Plan {
     hash: u64,
     /// `hash` is that of a key.
     keyed: bool,
+    /// The argument that names an element of that key's collection, if one does.
+    element: u8,
+}
+
+/// Asks for elements of large collections of which several are named one after the other: their
+/// cache misses overlap, as those of keys do.
+#[inline]
+fn ask_ahead<'a>(plans: &[Plan], db: &Access<'_>, args: impl Fn(usize) -> Args<'a>) {
+    let mut at = 0;
+    while let Some(plan) = plans.get(at) {
+        let like = |other: &&Plan| other.element != 0 && other.hash == plan.hash;
+        let count = plans[at..].iter().take_while(like).count();
+        if count >= PREFETCH_FROM {
+            let key = Key { bytes: args(at).get(usize::from(first_key(plan))), hash: plan.hash };
+            let element = |i: usize| args(i).opt(usize::from(plans[i].element));
+            db.ask_ahead(key, (at..at + count).filter_map(element));
+        }
+        at += count.max(1);
+    }
+}
+
+/// The argument that holds the key of a plan that has one.
+fn first_key(plan: &Plan) -> u8 {
+    plan.row.map_or(0, |row| row.first_key)
 }
 
 impl Plan {
@@ -135,11 +160,11 @@ impl Plan {
         let row = table().find(args.get(0));
         let first_key = row.map_or(0, |row| usize::from(row.first_key));
         if first_key == 0 || first_key >= args.len() || db.local.outside {
-            return Self { row, hash: 0, keyed: false };
+            return Self { row, ..Self::default() };
         }
         let hash = Key::new(args.get(first_key)).hash;
         db.prefetch(hash);
-        Self { row, hash, keyed: true }
+        Self { row, hash, keyed: true, element: row.map_or(0, |row| row.command.element) }
     }
 }
 

@@ -237,6 +237,9 @@ pub struct Command {
     pub tips: &'static [&'static str],
     /// What COMMAND DOCS adds.
     pub notes: &'static Notes,
+    /// The argument that names the one element of a collection that the command is about, else 0:
+    /// batches ask for it ahead, as for keys.
+    pub element: u8,
     /// Subcommands; a container's own handler runs only when it is called without one.
     pub subcommands: &'static [Self],
     /// What runs.
@@ -259,6 +262,7 @@ impl Command {
             syntax: "",
             tips: &[],
             notes: &Notes::NONE,
+            element: 0,
             subcommands: &[],
             run,
         }
@@ -303,6 +307,11 @@ impl Command {
     /// Sets the tips.
     pub const fn tips(self, tips: &'static [&'static str]) -> Self {
         Self { tips, ..self }
+    }
+
+    /// Sets the argument that names an element.
+    pub const fn element(self, element: u8) -> Self {
+        Self { element, ..self }
     }
 
     /// Sets what COMMAND DOCS adds.

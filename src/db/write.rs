@@ -185,6 +185,24 @@ impl<'a> Access<'a> {
         unsafe { entry.shared_object() }
     }
 
+    /// Asks ahead for what commands on these elements of a large collection will touch. If its stripe
+    /// is not to be had at once, they do without.
+    pub fn ask_ahead<'e>(&self, key: Key<'_>, elements: impl Iterator<Item = &'e [u8]>) {
+        let Some(table) = self.keyspace.table(self.db, self.pin) else { return };
+        let stripe = table.stripe(key.hash);
+        if self.held.is_some() || !stripe.try_lock() {
+            return;
+        }
+        if let Some(place) = table.place(key.hash, key.bytes, self.pin) {
+            // SAFETY: the stripe is held, the entry was found under it, and there is no `Write` here
+            // that could have a mutable reference.
+            if let Some(object) = unsafe { place.record().shared_object() } {
+                object.ask_ahead(elements);
+            }
+        }
+        stripe.unlock_unchanged();
+    }
+
     /// Passes the counted differences of all tables on, and lets them grow or shrink.
     #[cold]
     pub(super) fn settle_drift(&mut self) {

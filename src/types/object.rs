@@ -104,6 +104,15 @@ impl Object {
         }
     }
 
+    /// Asks ahead for what commands on these elements will touch, where that is known.
+    pub fn ask_ahead<'k>(&self, elements: impl Iterator<Item = &'k [u8]>) {
+        match self {
+            Self::Hash(hash) => hash.ask_ahead(elements),
+            Self::Set(set) => set.ask_ahead(elements),
+            Self::Draft(_) | Self::List(_) | Self::Stream(_) | Self::String(_) | Self::ZSet(_) => {}
+        }
+    }
+
     /// Bytes that it holds beyond its own block. Takes constant time, but for streams' consumers.
     pub fn weight(&self) -> usize {
         match self {

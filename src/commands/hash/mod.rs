@@ -36,6 +36,7 @@ const CHANGING: &[&str] = &["nondeterministic_output"];
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
     row("hdel", -3, WRITE, write::hdel)
+        .element(2)
         .notes(&HDEL)
         .keys(DELETE)
         .doc(
@@ -44,7 +45,7 @@ pub static COMMANDS: &[Command] = &[
             "Removes fields from a hash, and the hash with its last.",
         )
         .cost(PER_FIELD),
-    row("hexists", 3, READ, read::hexists).keys(RO).doc(
+    row("hexists", 3, READ, read::hexists).element(2).keys(RO).doc(
         "2.0.0",
         "key field",
         "Tells whether a hash has a field.",
@@ -71,7 +72,7 @@ pub static COMMANDS: &[Command] = &[
         .keys(ACCESS)
         .doc("7.4.0", FIELDS, "Returns the Unix times in seconds at which fields expire.")
         .cost(PER_FIELD),
-    row("hget", 3, READ, read::hget).keys(ACCESS).doc(
+    row("hget", 3, READ, read::hget).element(2).keys(ACCESS).doc(
         "2.0.0",
         "key field",
         "Returns the value of a field.",
@@ -95,7 +96,7 @@ pub static COMMANDS: &[Command] = &[
             "Returns the values of fields and sets or removes their expiry.",
         )
         .cost(PER_FIELD),
-    row("hincrby", 4, GROW, write::hincrby).keys(ADD).doc(
+    row("hincrby", 4, GROW, write::hincrby).element(2).keys(ADD).doc(
         "2.0.0",
         "key field increment",
         "Adds a number to the integer in a field; a missing field counts as 0.",
@@ -175,6 +176,7 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(1) per call, O(N) for a whole walk")
         .tips(CHANGING),
     row("hset", -4, GROW, write::hset)
+        .element(2)
         .notes(&HSET)
         .keys(UPDATE)
         .doc("2.0.0", "key field value [field value ...]", "Sets the values of fields.")
@@ -189,7 +191,7 @@ pub static COMMANDS: &[Command] = &[
             "Sets the values of fields and their expiry.",
         )
         .cost(PER_FIELD),
-    row("hsetnx", 4, GROW, write::hsetnx).keys(INSERT).doc(
+    row("hsetnx", 4, GROW, write::hsetnx).element(2).keys(INSERT).doc(
         "2.0.0",
         "key field value",
         "Sets the value of a field that is not there yet.",

@@ -51,6 +51,7 @@ const UNION_COST: &str = "O(N) in the members of all sets";
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
     row("sadd", -3, GROW, sadd)
+        .element(2)
         .notes(&SEVERAL)
         .keys(INSERT)
         .doc("1.0.0", "key member [member ...]", "Adds members to a set, creating it if missing.")
@@ -86,7 +87,7 @@ pub static COMMANDS: &[Command] = &[
         .keys(INTO)
         .doc("1.0.0", STORE_KEYS, "Stores the members that all sets have.")
         .cost(INTER_COST),
-    row("sismember", 3, READ, sismember).keys(RO).doc(
+    row("sismember", 3, READ, sismember).element(2).keys(RO).doc(
         "1.0.0",
         "key member",
         "Tells whether a set has a member.",
@@ -118,6 +119,7 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(1) for each member")
         .tips(ANY),
     row("srem", -3, WRITE, srem)
+        .element(2)
         .notes(&SEVERAL)
         .keys(DELETE)
         .doc("1.0.0", "key member [member ...]", "Removes members from a set.")

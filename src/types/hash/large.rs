@@ -123,6 +123,11 @@ impl Large {
         self.table.len() - over
     }
 
+    /// Asks ahead for what commands on these fields will touch.
+    pub fn ask_ahead<'k>(&self, fields: impl Iterator<Item = &'k [u8]>) {
+        self.table.ask_ahead(fields);
+    }
+
     /// Whether there is no field, ended ones included.
     pub const fn is_empty(&self) -> bool {
         self.table.is_empty()

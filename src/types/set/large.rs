@@ -41,6 +41,11 @@ impl Large {
         self.table.find(self.table.hash(text), text).is_some()
     }
 
+    /// Asks ahead for what commands on these members will touch.
+    pub fn ask_ahead<'k>(&self, members: impl Iterator<Item = &'k [u8]>) {
+        self.table.ask_ahead(members);
+    }
+
     /// Stands for the set as it is now: whoever keeps it will get the same one as long as, and only if,
     /// nothing was added or removed.
     pub fn token(&self) -> Arc<()> {

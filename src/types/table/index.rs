@@ -20,6 +20,7 @@
 
 use super::pages::SharedPages;
 use super::store::NONE;
+use crate::mem;
 
 const WAYS: usize = 12;
 /// Places per bucket, times ten, beyond which a bucket is split: 8.5 of 12 costs 7.5 bytes each,
@@ -73,6 +74,20 @@ impl Index {
             }
             bucket = &self.further[bucket.chain];
         }
+    }
+
+    /// Asks for the bucket of a hash.
+    #[inline(always)]
+    pub(in crate::types) fn prefetch(&self, hash: u64) {
+        mem::prefetch(&self.buckets[self.address(hash)]);
+    }
+
+    /// The place that a look-up of a hash will very likely compare first, by its bucket's head.
+    #[inline(always)]
+    pub(in crate::types) fn candidate(&self, hash: u64) -> Option<u32> {
+        let bucket = &self.buckets[self.address(hash)];
+        let way = bucket.tags.iter().position(|&held| held == tag(hash))?;
+        Some(bucket.places[way]).filter(|&place| place != NONE)
     }
 
     /// Adds a place that is not in yet; `hash_of` tells the hashes of those that must move.

@@ -59,6 +59,9 @@ impl Layout for Whole {
     }
 }
 
+/// Keys asked for ahead at most: those of a batch.
+const AHEAD: usize = 64;
+
 /// Where an element is; valid until the table changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct At(u32);
@@ -130,6 +133,23 @@ impl<L: Layout> Table<L> {
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         self.hashing.hash(key)
+    }
+
+    /// Asks for what looking up these keys will touch, so that the look-ups need not wait for memory
+    /// one after the other: first all buckets, then the contents that they name.
+    #[inline]
+    pub fn ask_ahead<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let (mut hashes, mut count) = ([0; AHEAD], 0);
+        for (hash, key) in hashes.iter_mut().zip(keys) {
+            *hash = self.hash(key);
+            self.index.prefetch(*hash);
+            count += 1;
+        }
+        for hash in &hashes[..count] {
+            if let Some(place) = self.index.candidate(*hash) {
+                self.store.prefetch(place);
+            }
+        }
     }
 
     /// Where the element with this key is.

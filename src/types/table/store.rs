@@ -19,6 +19,7 @@
 //!
 //! Should 2^19 chunks (32 GiB) not do, short contents get blocks of their own, too.
 
+use crate::mem;
 use std::sync::Arc;
 
 /// Neither a chunk nor a place.
@@ -200,6 +201,14 @@ impl Store {
         }
         self.chunks[id as usize].after = self.spare;
         self.spare = id;
+    }
+
+    /// Asks for the content in a place, as far as that is told by the place alone.
+    #[inline(always)]
+    pub(in crate::types) fn prefetch(&self, place: u32) {
+        if place & BLOCK == 0 {
+            mem::prefetch(self.chunks[(place >> SLOT_BITS) as usize].slot(place));
+        }
     }
 
     /// The content in a place; empty if there is none.
