@@ -158,7 +158,7 @@ impl Plan {
     #[inline(always)]
     fn of(args: Args<'_>, db: &Access<'_>) -> Self {
         let row = table().find(args.get(0));
-        let first_key = row.map_or(0, |row| usize::from(row.first_key));
+        let first_key = row.map_or(0, |row| usize::from(row.ahead));
         if first_key == 0 || first_key >= args.len() || db.local.outside {
             return Self { row, ..Self::default() };
         }
@@ -180,7 +180,7 @@ fn is_short(local: &Local, requests: usize) -> u32 {
 fn is_unawaited(db: &Access<'_>, plan: &Plan) -> bool {
     plan.row.is_some_and(|row| {
         let (first, last, _) = keys_of::classic(row.command.keys);
-        let one = plan.keyed && first == last && row.command.keys.len() == 1;
+        let one = row.first_key != 0 && plan.keyed && first == last && row.command.keys.len() == 1;
         !row.command.flags.has(Flags::WRITE) || one && !db.may_interest(plan.hash)
     })
 }
@@ -288,7 +288,7 @@ pub fn scripted(cx: &mut Cx<'_>, row: &'static Row, args: Args<'_>) -> After {
 
 /// Runs `cx.row` until it has replied: nobody else may have a turn.
 fn to_its_end(cx: &mut Cx<'_>, args: Args<'_>) -> After {
-    let mut group = Group::start(worker(cx), cx.local.config.latency_tracking);
+    let since = Instant::now();
     let after = loop {
         call(cx, args);
         match std::mem::take(&mut cx.session.after) {
@@ -297,8 +297,13 @@ fn to_its_end(cx: &mut Cx<'_>, args: Args<'_>) -> After {
         }
     };
     cx.session.resume = None;
-    group.backdate(std::mem::take(&mut cx.local.waited));
-    group.alone(args, cx);
+    let took = since.elapsed() + std::mem::take(&mut cx.local.waited);
+    let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    let stats = worker(cx);
+    stats.ran(cx.row.id, 1, nanos, cx.local.config.latency_tracking);
+    stats.add(Stat::Commands, 1);
+    stats.add(Stat::CommandNanos, nanos);
+    slow(cx, args, nanos / 1_000);
     after
 }
 

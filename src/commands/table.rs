@@ -333,6 +333,17 @@ impl Command {
             _ => 0,
         }
     }
+
+    /// The argument that is probably the first key, or 0: as [`Command::first_key`], or the first of
+    /// as many as an argument says.
+    const fn ahead(&self) -> u8 {
+        match self.keys {
+            [KeySpec { begin: Begin::Index(at), find: Find::KeyNum { first, .. }, .. }, ..] => {
+                *at as u8 + *first as u8
+            }
+            _ => self.first_key(),
+        }
+    }
 }
 
 fn no_subcommand(_: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
@@ -348,6 +359,8 @@ pub struct Row {
     pub parent: Option<u16>,
     /// [`Command::first_key`], computed once.
     pub first_key: u8,
+    /// An argument that is worth hashing and prefetching early, as it is probably a key; or 0.
+    pub ahead: u8,
     /// Small requests of this command need no clock of their own.
     pub quick: bool,
     /// Number of this row.
@@ -423,10 +436,10 @@ impl Table {
 
     fn push(&mut self, command: &'static Command, parent: Option<u16>) -> u16 {
         let id = self.rows.len() as u16;
-        let first_key = command.first_key();
+        let (first_key, ahead) = (command.first_key(), command.ahead());
         let quick =
             command.subcommands.is_empty() && command.flags.any(Flags::FAST.and(Flags::QUICK));
-        self.rows.push(Row { command, parent, first_key, quick, id });
+        self.rows.push(Row { command, parent, first_key, ahead, quick, id });
         id
     }
 

@@ -256,13 +256,17 @@ fn present(lua: &Lua) -> Option<Place> {
     None
 }
 
-/// What the handler of a run found out, on its way back to Rust.
-struct Described(Raised);
+/// What the handler of a run found out, on its way back to Rust: the text of what was not an error of
+/// ours, and where it was.
+struct Described(Option<Vec<u8>>, Option<Place>);
 
 /// The failure that a run's handler described.
 pub(super) fn failure(lua: &Lua, reason: Value) -> Failure {
     match lua.remove_app_data::<Described>() {
-        Some(Described(raised)) => Failure::Raised(raised),
+        Some(Described(text, place)) => {
+            let text = text.unwrap_or_else(|| text_of_error(&reason));
+            Failure::Raised(Raised { text, place })
+        }
         // The handler itself failed: there was no stack or no memory left for it.
         None => {
             let text = text_of(&reason).unwrap_or_else(|| b"error in error handling".to_vec());
@@ -311,8 +315,8 @@ pub(super) fn install(lua: &Lua, rust: &Table) -> mlua::Result<()> {
     })?;
     rust.set("reason", reason)?;
     let describe = lua.create_function(|lua, reason: Value| {
-        let raised = Raised { text: text_of_error(&reason), place: present(lua) };
-        lua.set_app_data(Described(raised));
+        let text = (!reason.is_nil()).then(|| text_of_error(&reason));
+        lua.set_app_data(Described(text, present(lua)));
         Ok(())
     })?;
     rust.set("describe", describe)

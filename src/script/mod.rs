@@ -26,6 +26,7 @@ mod strings;
 pub mod text;
 
 use crate::resp::{Args, Reply};
+use bstr::BStr;
 use errors::Stopped;
 pub use errors::{Failure, at};
 use mlua::chunk::ChunkMode;
@@ -137,7 +138,7 @@ impl Vm {
     /// A new interpreter. `version` is what scripts read as `redis.REDIS_VERSION`.
     pub fn new(version: &str) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
-        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        let lua = Lua::new_with(libraries, LuaOptions::new())?;
         let registry = Registry::default();
         let rust = lua.create_table()?;
         strings::install(&lua, &rust)?;
@@ -215,13 +216,15 @@ impl Vm {
             Run::Script(Compiled(function), sha) => (&self.run_script, function, sha),
             Run::Function(Compiled(function), name) => (&self.run_function, function, name),
         };
-        let lists = self.list(keys).and_then(|keys| Ok((keys, self.list(argv)?)));
+        let bytes = keys.iter().chain(argv.iter()).map(|arg| arg.len() + EACH).sum();
+        let lists = roomy(&self.lua, bytes, || Ok((self.list(keys)?, self.list(argv)?)));
         let result = lists.and_then(|(keys, argv)| {
             HOST.set(host, || runner.call::<(bool, Value)>((function, keys, argv)))
         });
         let outcome = self.outcome(result, host).and_then(|value| {
             let mark = out.mark();
-            convert::to_resp(&value, host.protocol_is_3(), out).map_err(|_| {
+            let encode = || convert::to_resp(&value, host.protocol_is_3(), out);
+            roomy(&self.lua, EACH, encode).map_err(|_| {
                 out.cut(mark);
                 Failure::Memory
             })
@@ -231,11 +234,7 @@ impl Vm {
     }
 
     fn list(&self, args: Args<'_>) -> mlua::Result<Table> {
-        let list = self.lua.create_table_with_capacity(args.len(), 0)?;
-        for (i, arg) in args.iter().enumerate() {
-            list.raw_seti(i + 1, self.lua.create_string(arg)?)?;
-        }
-        Ok(list)
+        self.lua.create_sequence_from(args.iter().map(BStr::new))
     }
 
     /// What a run came to.
@@ -293,6 +292,35 @@ impl Vm {
             }
             Err(mlua::Error::external(Stopped))
         })
+    }
+}
+
+/// What a value takes at most beside its bytes.
+const EACH: usize = 256;
+/// What an element of a reply takes at most for each of its bytes there, of which it has at least three.
+const EACH_BYTE: usize = 64;
+/// Up to this many bytes [`roomy`] looks once whether there is memory.
+const ROOM: usize = 8 << 20;
+
+/// Makes values in an interpreter, `bytes` of them at most. Under a limit (S3) each is made under
+/// Lua's own protection, which costs several times what the value does; so if there is room for all
+/// of them the limit is lifted meanwhile.
+fn roomy<T>(lua: &Lua, bytes: usize, make: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
+    if bytes > ROOM || lua.used_memory() + ROOM > MEMORY_LIMIT {
+        return make();
+    }
+    let _lifted = Lifted(lua, lua.set_memory_limit(0)?);
+    make()
+}
+
+/// The limit comes back with the end of this, also when the work panics.
+struct Lifted<'l>(&'l Lua, usize);
+
+impl Drop for Lifted<'_> {
+    fn drop(&mut self) {
+        if self.0.set_memory_limit(self.1).is_err() {
+            tracing::error!("The memory limit of an interpreter cannot be set");
+        }
     }
 }
 

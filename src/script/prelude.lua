@@ -75,13 +75,20 @@ function G.pcall(...)
   return caught(pcall_of(...))
 end
 
+-- Calls the handler once the work is unwound: nothing that a script can reach tells the difference.
+local function handled(handler, ok, reason, ...)
+  if ok then
+    return ok, reason, ...
+  end
+  if type(reason) == 'userdata' then
+    reason = rust.reason(reason, true)
+  end
+  local _, value = G.pcall(handler, reason)
+  return false, value
+end
+
 function G.xpcall(work, handler)
-  return xpcall_of(work, function(reason)
-    if type(reason) == 'userdata' then
-      reason = rust.reason(reason, true)
-    end
-    return handler(reason)
-  end)
+  return handled(handler, pcall_of(work))
 end
 
 function G.unpack(list, from, to)
@@ -192,21 +199,29 @@ local loading = { redis = show(setmetatable_of(rust.redis_load, { __index = abse
 setmetatable_of(loading, { __index = absent })
 local environment = getmetatable_of(functions)
 
+-- Notes the place of an error before the stack is unwound. What came from Rust is read only after
+-- that: it may be a panic, which must not go on in here.
+local describe_of = rust.describe
+local function describe(reason)
+  describe_of(type(reason) ~= 'userdata' and reason or nil)
+  return reason
+end
+
 local function run_script(script, keys, argv)
   script_globals.KEYS, script_globals.ARGV = keys, argv
-  return xpcall_of(script, rust.describe)
+  return xpcall_of(script, describe)
 end
 
 local function run_function(f, keys, argv)
   return xpcall_of(function()
     local value = f(keys, argv) -- no tail call: its frame tells the line of an error
     return value
-  end, rust.describe)
+  end, describe)
 end
 
 local function run_library(library)
   environment.__index = loading
-  local ok, reason = xpcall_of(library, rust.describe)
+  local ok, reason = xpcall_of(library, describe)
   environment.__index = function_globals
   return ok, reason
 end

@@ -2,7 +2,7 @@
 
 use super::errors::{number_arg, plain, text_of};
 use super::text::{self, Flags};
-use super::{Registered, Registry, convert, with_host};
+use super::{EACH_BYTE, Registered, Registry, convert, roomy, with_host};
 use crate::resp::args::OwnedArgs;
 use crate::types::number;
 use mlua::{Function, Lua, MultiValue, Table, Value};
@@ -128,7 +128,10 @@ fn call(lua: &Lua, args: &MultiValue, words: &mut OwnedArgs, raises: bool) -> ml
     let value = with_host(|host| match host.call(words.view()) {
         Ok(reply) => match reply.bytes.split_first() {
             Some((b'-', text)) => failed(text.strip_suffix(b"\r\n").unwrap_or(text)),
-            _ => convert::to_lua(lua, reply),
+            _ => {
+                let bytes = reply.len().saturating_mul(EACH_BYTE);
+                roomy(lua, bytes, || convert::to_lua(lua, reply))
+            }
         },
         Err(text) => failed(&text),
     });
