@@ -1,5 +1,6 @@
 //! Plain data structures and arithmetic of the data types: no locks, no clients, no I/O.
 
+pub mod arena;
 mod big;
 pub mod bitops;
 pub mod digest;
@@ -14,6 +15,7 @@ pub mod list;
 pub mod number;
 pub mod object;
 pub mod packed;
+pub mod runs;
 pub mod sample;
 pub mod set;
 pub mod stream;

@@ -1,59 +1,21 @@
 //! The stages of sorting, each in pieces: whoever does them may do other things in between.
 //!
-//! Load, look up what to sort by, sort runs, merge them as far as they are wanted, look up what to
-//! show, and build the list to store. Texts stand in an arena of few blocks, so that a million of
-//! them is freed at once.
+//! Load, look up what to sort by, sort as far as is wanted, look up what to show, and build the list
+//! to store.
 
 use super::{Key, Options, Taken};
 use crate::commands::Error;
 use crate::commands::long::Source;
 use crate::db::Access;
 use crate::resp::Reply;
+use crate::types::arena::{Arena, Text};
 use crate::types::list::{End, Limit, List};
 use crate::types::number::{parse_f64, parse_i64};
+use crate::types::runs::Runs;
 use std::cmp::Ordering;
 
 /// Elements in a piece.
 const PIECE: usize = 128;
-/// Elements of a run, which is sorted in one go.
-const RUN: usize = 1024;
-
-/// Texts, one behind the other.
-#[derive(Debug, Default)]
-struct Arena {
-    blocks: Vec<Vec<u8>>,
-}
-
-/// A text in an arena.
-#[derive(Debug, Clone, Copy)]
-struct Text {
-    block: u32,
-    at: u32,
-    len: u32,
-}
-
-/// Bytes of a block of an arena, unless a text is larger.
-const BLOCK: usize = 256 * 1024;
-
-impl Arena {
-    fn add(&mut self, text: &[u8]) -> Text {
-        let fits = |block: &&mut Vec<u8>| block.capacity() - block.len() >= text.len();
-        if self.blocks.last_mut().filter(fits).is_none() {
-            // The first blocks are small: most sorts are.
-            let size = (1024 << (2 * self.blocks.len()).min(16)).min(BLOCK);
-            self.blocks.push(Vec::with_capacity(size.max(text.len())));
-        }
-        let last = self.blocks.len() - 1;
-        let block = &mut self.blocks[last];
-        let at = block.len() as u32;
-        block.extend_from_slice(text);
-        Text { block: last as u32, at, len: text.len() as u32 }
-    }
-
-    fn get(&self, text: Text) -> &[u8] {
-        &self.blocks[text.block as usize][text.at as usize..][..text.len as usize]
-    }
-}
 
 #[derive(Debug)]
 struct Item {
@@ -67,8 +29,7 @@ struct Item {
 enum Stage {
     Load,
     Weigh,
-    Runs,
-    Merge,
+    Sort,
     Get,
     Build,
     Done,
@@ -85,10 +46,7 @@ pub struct Work {
     done: usize,
     arena: Arena,
     items: Vec<Item>,
-    /// Numbers of items: runs in order, each sorted.
-    runs: Vec<u32>,
-    /// A heap of runs by their next items: where that stands in `runs`, and where the run ends.
-    heap: Vec<(u32, u32)>,
+    runs: Runs,
     /// Numbers of items in the order asked for.
     order: Vec<u32>,
     /// What GET found, for each element in turn.
@@ -125,8 +83,7 @@ impl Work {
             done: 0,
             arena: Arena::default(),
             items: Vec::with_capacity(len),
-            runs: Vec::new(),
-            heap: Vec::new(),
+            runs: Runs::new(0, 0, 0),
             order: Vec::new(),
             found: Vec::new(),
             list: List::new(Limit::from_parameter(-2)),
@@ -148,8 +105,7 @@ impl Work {
         match self.stage {
             Stage::Load => self.load(),
             Stage::Weigh => self.weigh(db)?,
-            Stage::Runs => self.sort_run(),
-            Stage::Merge => self.merge(),
+            Stage::Sort => self.sort(),
             Stage::Get => self.get(db),
             Stage::Build => self.build(),
             Stage::Done => return Ok(false),
@@ -204,8 +160,9 @@ impl Work {
         }
         self.done = to;
         if to == self.items.len() {
-            self.runs = (0..to as u32).collect();
-            self.turn_to(Stage::Runs);
+            let (from, count) = self.options.window(to);
+            self.runs = Runs::new(to, from, count);
+            self.turn_to(Stage::Sort);
         }
         Ok(())
     }
@@ -226,60 +183,16 @@ impl Work {
         } else {
             text(one).cmp(text(two))
         };
-        let order = if self.options.descending { order.reverse() } else { order };
-        order.then(a.cmp(&b))
+        if self.options.descending { order.reverse() } else { order }
     }
 
-    fn sort_run(&mut self) {
-        let to = (self.done + RUN).min(self.runs.len());
-        let mut runs = std::mem::take(&mut self.runs);
-        runs[self.done..to].sort_unstable_by(|a, b| self.compare(*a, *b));
-        self.runs = runs;
-        if to > self.done {
-            self.heap.push((self.done as u32, to as u32));
-        }
-        self.done = to;
-        if to == self.runs.len() {
-            (0..self.heap.len() / 2).rev().for_each(|at| self.sink(at));
-            self.turn_to(Stage::Merge);
-        }
-    }
-
-    /// Takes the next items from the runs until all that are wanted are in order.
-    fn merge(&mut self) {
-        let (from, count) = self.options.window(self.items.len());
-        for _ in 0..PIECE {
-            let wanted = self.done < from + count;
-            let Some(&(at, end)) = self.heap.first().filter(|_| wanted) else {
-                return self.turn_to(Stage::Get);
-            };
-            if self.done >= from {
-                self.order.push(self.runs[at as usize]);
-            }
-            self.done += 1;
-            if at + 1 < end {
-                self.heap[0].0 += 1;
-            } else {
-                self.heap.swap_remove(0);
-            }
-            self.sink(0);
-        }
-    }
-
-    /// Moves a run down the heap until its next item stands before those below.
-    fn sink(&mut self, mut at: usize) {
-        let next = |work: &Self, at: usize| work.runs[work.heap[at].0 as usize];
-        loop {
-            let below = [2 * at + 1, 2 * at + 2].into_iter().filter(|&at| at < self.heap.len());
-            let Some(least) = below.min_by(|&a, &b| self.compare(next(self, a), next(self, b)))
-            else {
-                return;
-            };
-            if self.compare(next(self, at), next(self, least)).is_le() {
-                return;
-            }
-            self.heap.swap(at, least);
-            at = least;
+    fn sort(&mut self) {
+        let mut runs = std::mem::replace(&mut self.runs, Runs::new(0, 0, 0));
+        if runs.step(|a, b| self.compare(a, b)) {
+            self.runs = runs;
+        } else {
+            self.order = runs.into_order();
+            self.turn_to(Stage::Get);
         }
     }
 
