@@ -24,48 +24,36 @@ pub trait Source: Any + Send {
 /// Bytes of a block of a long reply.
 const BLOCK: usize = 256 * 1024;
 
-/// A reply that is being encoded.
-struct Long<S> {
-    source: S,
+/// A part of a reply that grows by blocks.
+pub struct Blocks {
     done: Vec<Bytes>,
     bytes: usize,
     /// The block at hand.
     reply: Reply,
 }
 
-/// Encodes a reply from `source`, head included. The command is called again until it is whole, and
-/// must then return what [`resume`] says.
-pub fn begin<S: Source>(cx: &mut Cx<'_>, source: S) -> Result<(), Error> {
-    let mut reply = Reply::default();
-    reply.resp3 = cx.reply.resp3;
-    go_on(cx, Box::new(Long { source, done: Vec::new(), bytes: 0, reply }))
-}
-
-/// Goes on with a reply from a source of this type, if that is what the command is at.
-pub fn resume<S: Source>(cx: &mut Cx<'_>) -> Option<Result<(), Error>> {
-    let state = slice::resume::<Long<S>>(cx)?;
-    Some(go_on(cx, state))
-}
-
-fn go_on<S: Source>(cx: &mut Cx<'_>, mut long: Box<Long<S>>) -> Result<(), Error> {
-    let (slice, limit) = (Slice::begin(), limit(cx));
-    while long.source.encode(&mut long.reply) {
-        if long.reply.len() >= BLOCK {
-            long.seal();
-        }
-        if long.bytes > limit {
-            break;
-        }
-        if slice.is_over() {
-            return Slice::pause(cx, long);
-        }
+impl Blocks {
+    /// Nothing yet, for the client of `cx`.
+    pub fn new(cx: &Cx<'_>) -> Self {
+        let mut reply = Reply::default();
+        reply.resp3 = cx.reply.resp3;
+        Self { done: Vec::new(), bytes: 0, reply }
     }
-    long.done.drain(..).for_each(|block| cx.reply.raw_shared(block));
-    cx.reply.append(&mut long.reply);
-    Ok(())
-}
 
-impl<S> Long<S> {
+    /// Where the next few elements go.
+    pub fn next(&mut self) -> &mut Reply {
+        if self.reply.len() >= BLOCK {
+            self.seal();
+        }
+        &mut self.reply
+    }
+
+    /// Replies with all of it.
+    pub fn end(mut self, reply: &mut Reply) {
+        self.done.drain(..).for_each(|block| reply.raw_shared(block));
+        reply.append(&mut self.reply);
+    }
+
     /// Puts the block at hand aside.
     fn seal(&mut self) {
         let (mut from, bytes) = (0, Bytes::from(std::mem::take(&mut self.reply.bytes)));
@@ -79,6 +67,40 @@ impl<S> Long<S> {
         self.done.push(bytes.slice(from..));
         self.reply.bytes.reserve(BLOCK + BLOCK / 8);
     }
+}
+
+/// A reply that is being encoded.
+struct Long<S> {
+    source: S,
+    blocks: Blocks,
+}
+
+/// Encodes a reply from `source`, head included. The command is called again until it is whole, and
+/// must then return what [`resume`] says.
+pub fn begin<S: Source>(cx: &mut Cx<'_>, source: S) -> Result<(), Error> {
+    let blocks = Blocks::new(cx);
+    go_on(cx, Box::new(Long { source, blocks }))
+}
+
+/// Goes on with a reply from a source of this type, if that is what the command is at.
+pub fn resume<S: Source>(cx: &mut Cx<'_>) -> Option<Result<(), Error>> {
+    let state = slice::resume::<Long<S>>(cx)?;
+    Some(go_on(cx, state))
+}
+
+fn go_on<S: Source>(cx: &mut Cx<'_>, mut long: Box<Long<S>>) -> Result<(), Error> {
+    let (slice, limit) = (Slice::begin(), limit(cx));
+    let Long { source, blocks } = &mut *long;
+    while source.encode(blocks.next()) {
+        if blocks.bytes > limit {
+            break;
+        }
+        if slice.is_over() {
+            return Slice::pause(cx, long);
+        }
+    }
+    long.blocks.end(cx.reply);
+    Ok(())
 }
 
 /// Bytes of unsent replies beyond which the client will be closed.

@@ -4,17 +4,18 @@
 //! output limit is refused before it is begun.
 
 use super::super::args::{integer, integer_in};
-use super::super::long::{self, Source};
+use super::super::long::{self, Blocks, Source};
+use super::super::slice::{self, Slice};
 use super::algebra::Shown;
 use super::{Cx, Error};
 use super::{change, put, tell_removed, view};
 use crate::config::Config;
-use crate::db::{Expiry, Holds, Key};
+use crate::db::{Expiry, Holds, Key, New};
 use crate::resp::{Args, Reply};
 use crate::types::object::{Object, Type};
 use crate::types::sample::{Dice, Pick};
-use crate::types::set::long::{Copied, Walk};
-use crate::types::set::{Made, View, edit};
+use crate::types::set::long::{Copied, Walk, Witness};
+use crate::types::set::{Large, Made, View, edit};
 
 pub fn spop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     match args.len() {
@@ -40,11 +41,19 @@ fn pop_several(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return result;
     }
     let key = cx.key(args, 1);
-    if wanted > AT_ONCE
-        && let Some(all) = take_all(cx, key, wanted)
-    {
-        tell_removed(cx, "spop", key, true);
-        return long::begin(cx, all);
+    if wanted > AT_ONCE {
+        if let Some(all) = take_all(cx, key, wanted) {
+            tell_removed(cx, "spop", key, true);
+            return long::begin(cx, all);
+        }
+        match pop_many(cx, key, wanted) {
+            Popped::Few => {}
+            Popped::Later => return Ok(()),
+            Popped::Done => {
+                tell_removed(cx, "spop", key, false);
+                return Ok(());
+            }
+        }
     }
     match pop(cx, key, wanted, Reply::set)? {
         None => cx.reply.set(0),
@@ -62,6 +71,83 @@ fn take_all(cx: &mut Cx<'_>, key: Key<'_>, wanted: usize) -> Option<Shown> {
     };
     write.remove();
     Some(all)
+}
+
+/// Many members on their way out. They leave a twin of the set, in slices, while the set stands as it
+/// was; then the twin takes its place, if nothing has changed. What has is begun anew, and after some
+/// tries done where it stands.
+struct Popping {
+    /// Tells whether the set is still the one that the twin was made of.
+    was: Witness,
+    twin: Box<Large>,
+    popped: Blocks,
+    wanted: usize,
+    left: usize,
+    tries: u32,
+}
+
+/// What has become of many members.
+enum Popped {
+    Few,
+    Later,
+    Done,
+}
+
+/// Times that members are taken out of a twin anew.
+const TRIES: u32 = 3;
+
+impl Popping {
+    /// None unless the set is large, and more than `wanted` are in it.
+    fn begin(cx: &mut Cx<'_>, key: Key<'_>, wanted: usize, tries: u32) -> Option<Box<Self>> {
+        let popped = Blocks::new(cx);
+        match cx.db.write(key).peek_object() {
+            Some(Object::Set(set)) if set.len() > wanted => {
+                let (was, twin) = (Witness::of(Some(View::Large(set))), set.clone());
+                Some(Box::new(Self { was, twin, popped, wanted, left: wanted, tries }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes a few out. False if those were all.
+    fn step(&mut self, dice: &mut Dice) -> bool {
+        let (count, reply) = (self.left.min(STEP / 2), self.popped.next());
+        (0..count).for_each(|_| _ = self.twin.pop(|| dice.roll(), |text| reply.bulk(text)));
+        self.left -= count;
+        self.left > 0
+    }
+}
+
+/// Takes `wanted` members out of a larger set and replies with them.
+fn pop_many(cx: &mut Cx<'_>, key: Key<'_>, wanted: usize) -> Popped {
+    let begun = slice::resume::<Popping>(cx).or_else(|| Popping::begin(cx, key, wanted, 0));
+    let Some(mut work) = begun else { return Popped::Few };
+    let (slice, mut dice) = (Slice::begin(), Dice::new(cx.db.local.random()));
+    while work.step(&mut dice) {
+        if slice.is_over() {
+            return later(cx, work);
+        }
+    }
+    let mut write = cx.db.write(key);
+    if let Some(Object::Set(set)) = write.peek_object()
+        && work.was.is_still(Some(View::Large(set)))
+    {
+        let Popping { twin, popped, .. } = *work;
+        write.set(New::Object(Box::new(Object::Set(twin))), Expiry::Keep);
+        drop(write);
+        cx.reply.set(wanted);
+        popped.end(cx.reply);
+        return Popped::Done;
+    }
+    drop(write);
+    match Popping::begin(cx, key, work.wanted, work.tries + 1) {
+        Some(work) if work.tries <= TRIES => later(cx, work),
+        _ => Popped::Few,
+    }
+}
+
+fn later(cx: &mut Cx<'_>, work: Box<Popping>) -> Popped {
+    Slice::pause(cx, work).map_or(Popped::Few, |()| Popped::Later)
 }
 
 /// Takes up to `wanted` members out and replies with them, after what `head` says of their number.

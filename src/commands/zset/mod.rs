@@ -11,6 +11,7 @@ mod random;
 mod range;
 mod read;
 mod remove;
+mod shrink;
 mod sources;
 mod stretch;
 

@@ -2,6 +2,8 @@
 
 use super::access::{draft, score, settle, told};
 use super::bounds::{self, Bounds};
+use super::shrink::{Outcome, Removed, shrink};
+use super::stretch::{self, Span, Stretch};
 use super::{Args, Cx, Error};
 use crate::commands::args::{integer, integer_in};
 use crate::commands::elements;
@@ -69,9 +71,18 @@ fn remove_range(
     cx: &mut Cx<'_>,
     args: Args<'_>,
     word: &'static str,
-    range: impl FnOnce(&View<'_>) -> Range<usize>,
+    range: impl Fn(&View<'_>) -> Range<usize>,
 ) -> Result<(), Error> {
     let key = cx.key(args, 1);
+    match shrink(cx, key, &range)? {
+        Outcome::Few => {}
+        Outcome::Later => return Ok(()),
+        Outcome::Done(removed) => {
+            told(cx, key.bytes, word, removed.emptied());
+            cx.reply.count(removed.range.len());
+            return Ok(());
+        }
+    }
     let count = change(cx, key, word, |set| {
         let range = range(&set.view());
         if range.len() == set.len() {
@@ -101,6 +112,13 @@ impl End {
         }
     }
 
+    /// What was taken off this end, as a reply with scores.
+    fn shown(self, removed: Removed) -> Box<Stretch> {
+        let Removed { was, range } = removed;
+        let span = Span { from: range.start, count: range.len(), reverse: self == Self::Max };
+        Stretch::with_scores(was, span)
+    }
+
     /// From an option's word.
     fn of(args: Args<'_>, at: usize) -> Result<Self, Error> {
         if args.is(at, "MIN") {
@@ -122,9 +140,9 @@ pub enum Shape {
     Pairs,
 }
 
-fn pair(reply: &mut Reply, shape: Shape, member: &Element<'_>, own: f64) {
+fn show(reply: &mut Reply, shape: Shape, member: &Element<'_>, own: f64) {
     if shape == Shape::Pairs {
-        reply.array(2);
+        return stretch::pair(member, own, reply);
     }
     elements::bulk(reply, member);
     score(reply, own);
@@ -148,13 +166,13 @@ pub fn pop(
         return Ok(true);
     }
     match end {
-        End::Min => _ = set.remove_range(0, count, |m, s| pair(reply, shape, m, s)),
+        End::Min => _ = set.remove_range(0, count, |m, s| show(reply, shape, m, s)),
         End::Max if count == 1 => {
-            set.remove_range(len - 1, 1, |m, s| pair(reply, shape, m, s));
+            set.remove_range(len - 1, 1, |m, s| show(reply, shape, m, s));
         }
         End::Max => {
             let back = set.view().range_back(len, count);
-            back.for_each(|(m, s)| pair(reply, shape, &m, s));
+            back.for_each(|(m, s)| show(reply, shape, &m, s));
             set.remove_range(len - count, count, |_, _| ());
         }
     }
@@ -185,16 +203,44 @@ fn pop_one_key(cx: &mut Cx<'_>, args: Args<'_>, end: End) -> Result<(), Error> {
         }
         _ => return Err(Error::Syntax),
     };
+    if let Some(done) = stretch::resume(cx) {
+        return done;
+    }
     let nested = cx.reply.resp3 && count.is_some();
     let shape = if nested { Shape::Pairs } else { Shape::Flat };
     let head = |reply: &mut Reply, n| reply.array(if nested { n } else { 2 * n });
-    let (key, voice) = (cx.key(args, 1), cx.voice());
+    let (key, voice, count) = (cx.key(args, 1), cx.voice(), count.unwrap_or(1));
+    match pop_many(cx, key, (end, count))? {
+        Outcome::Few => {}
+        Outcome::Later => return Ok(()),
+        Outcome::Done(removed) => {
+            told(cx, key.bytes, end.word(), removed.emptied());
+            return stretch::begin(cx, end.shown(removed));
+        }
+    }
     let Cx { db, reply, .. } = cx;
-    if !pop((db, reply, voice), key, (end, count.unwrap_or(1)), shape, head)? {
+    if !pop((db, reply, voice), key, (end, count), shape, head)? {
         cx.reply.array(0);
     }
     Ok(())
 }
+
+/// Takes `count` members off an end of a sorted set, if they are many.
+fn pop_many(cx: &mut Cx<'_>, key: Key<'_>, (end, count): (End, usize)) -> Result<Outcome, Error> {
+    if count <= MANY && cx.session.resume.is_none() {
+        return Ok(Outcome::Few);
+    }
+    shrink(cx, key, |set| {
+        let (len, count) = (set.len(), count.min(set.len()));
+        match end {
+            End::Min => 0..count,
+            End::Max => len - count..len,
+        }
+    })
+}
+
+/// From this count on it is worth looking whether many members will go.
+const MANY: usize = 1_024;
 
 /// A number of keys, the keys and what they are to be popped by: `numkeys key … MIN|MAX [COUNT n]`.
 pub struct Multi<'k> {
@@ -234,15 +280,19 @@ pub fn pop_named(
     key: Key<'_>,
     what: (End, usize),
 ) -> Result<bool, Error> {
-    pop(to, key, what, Shape::Pairs, |reply, n| {
-        reply.array(2);
-        reply.bulk(key.bytes);
-        reply.array(n);
-    })
+    pop(to, key, what, Shape::Pairs, |reply, n| stretch::popped_head(reply, key.bytes, n))
 }
 
 pub fn zmpop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    if let Some(done) = stretch::resume(cx) {
+        return done;
+    }
     let Multi { keys, end, count } = Multi::parse(args, 1)?;
+    if count > MANY
+        && let Some(done) = pop_many_of(cx, &keys, (end, count))?
+    {
+        return done;
+    }
     let voice = cx.voice();
     let Cx { db, reply, .. } = cx;
     let popped = db.hold(&keys, |db| {
@@ -257,4 +307,22 @@ pub fn zmpop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         cx.reply.null_array();
     }
     Ok(())
+}
+
+/// ZMPOP of many members of the first key that has any; None if they are few.
+fn pop_many_of(
+    cx: &mut Cx<'_>,
+    keys: &[Key<'_>],
+    (end, count): (End, usize),
+) -> Result<Option<Result<(), Error>>, Error> {
+    // Which key is the first can change until it is held, so many are only taken off an only one.
+    let [key] = *keys else { return Ok(None) };
+    Ok(match pop_many(cx, key, (end, count))? {
+        Outcome::Few => None,
+        Outcome::Later => Some(Ok(())),
+        Outcome::Done(removed) => {
+            told(cx, key.bytes, end.word(), removed.emptied());
+            Some(stretch::begin(cx, end.shown(removed).popped(key.bytes)))
+        }
+    })
 }

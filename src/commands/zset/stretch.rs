@@ -47,7 +47,7 @@ pub fn show(
         && span.count > SHORT
     {
         let frozen = Frozen::of(set, false);
-        return Some(Box::new(Stretch { frozen, span, shown: 0, with_scores }));
+        return Some(Box::new(Stretch { frozen, span, shown: 0, with_scores, popped: None }));
     }
     head(span.count, with_scores, reply);
     span.entries(&view).for_each(|(member, own)| entry(&member, own, with_scores, reply));
@@ -62,6 +62,21 @@ const STEP: usize = 128;
 /// Announces so many entries.
 pub fn head(count: usize, with_scores: bool, reply: &mut Reply) {
     reply.array(if with_scores && !reply.resp3 { 2 * count } else { count });
+}
+
+/// Announces so many pairs popped from a key.
+pub fn popped_head(reply: &mut Reply, key: &[u8], count: usize) {
+    reply.array(2);
+    reply.bulk(key);
+    reply.array(count);
+}
+
+/// Encodes a member and its score as a pair.
+#[inline]
+pub fn pair(member: &Element<'_>, own: f64, reply: &mut Reply) {
+    reply.array(2);
+    elements::bulk(reply, member);
+    score(reply, own);
 }
 
 /// Encodes an entry.
@@ -83,17 +98,35 @@ pub struct Stretch {
     span: Span,
     shown: usize,
     with_scores: bool,
+    /// They were popped from this key, by a command that names it and shows them in pairs.
+    popped: Option<Box<[u8]>>,
+}
+
+impl Stretch {
+    /// Entries of `frozen` with their scores.
+    pub fn with_scores(frozen: Frozen, span: Span) -> Box<Self> {
+        Box::new(Self { frozen, span, shown: 0, with_scores: true, popped: None })
+    }
+
+    /// The same as ZMPOP shows it: behind the key, in pairs.
+    pub fn popped(mut self: Box<Self>, key: &[u8]) -> Box<Self> {
+        self.popped = Some(key.into());
+        self
+    }
 }
 
 impl long::Source for Stretch {
     fn encode(&mut self, reply: &mut Reply) -> bool {
-        let Self { frozen, span, shown, with_scores } = self;
-        if *shown == 0 {
-            head(span.count, *with_scores, reply);
+        let Self { frozen, span, shown, with_scores, popped } = self;
+        match popped {
+            _ if *shown > 0 => {}
+            Some(key) => popped_head(reply, key, span.count),
+            None => head(span.count, *with_scores, reply),
         }
         let count = STEP.min(span.count - *shown);
-        let mut each = |(member, own): (&[u8], f64)| {
-            entry(&Element::Str(member), own, *with_scores, reply);
+        let mut each = |(member, own): (&[u8], f64)| match popped {
+            Some(_) => pair(&Element::Str(member), own, reply),
+            None => entry(&Element::Str(member), own, *with_scores, reply),
         };
         if span.reverse {
             frozen.range_back(span.from + span.count - *shown, count).for_each(&mut each);
