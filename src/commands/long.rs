@@ -41,7 +41,7 @@ impl Blocks {
     }
 
     /// Where the next few elements go.
-    pub fn next(&mut self) -> &mut Reply {
+    pub fn block(&mut self) -> &mut Reply {
         if self.reply.len() >= BLOCK {
             self.seal();
         }
@@ -91,7 +91,7 @@ pub fn resume<S: Source>(cx: &mut Cx<'_>) -> Option<Result<(), Error>> {
 fn go_on<S: Source>(cx: &mut Cx<'_>, mut long: Box<Long<S>>) -> Result<(), Error> {
     let (slice, limit) = (Slice::begin(), limit(cx));
     let Long { source, blocks } = &mut *long;
-    while source.encode(blocks.next()) {
+    while source.encode(blocks.block()) {
         if blocks.bytes > limit {
             break;
         }

@@ -111,7 +111,7 @@ impl Popping {
 
     /// Takes a few out. False if those were all.
     fn step(&mut self, dice: &mut Dice) -> bool {
-        let (count, reply) = (self.left.min(STEP / 2), self.popped.next());
+        let (count, reply) = (self.left.min(STEP / 2), self.popped.block());
         (0..count).for_each(|_| _ = self.twin.pop(|| dice.roll(), |text| reply.bulk(text)));
         self.left -= count;
         self.left > 0

@@ -1,19 +1,15 @@
 //! Combining sets into one, in slices: what ZUNIONSTORE and its kin have in common.
 //!
 //! The sources are taken at one instant, large ones by reference, so nothing is held while they are
-//! combined. To store the result all keys are held, and if a source is not the very same any more
-//! the work is done again; after a few times under the stripes, where nothing can change.
+//! combined.
 //!
 //! Sets are combined the smallest first, as Redis does: sums of doubles depend on the order.
 
-use super::Error;
-use super::access::settle;
 use super::sources::{Source, Walked};
-use crate::commands::Cx;
-use crate::commands::event::Class;
+use super::storing::Work;
 use crate::commands::slice::Slice;
-use crate::db::{Access, Expiry, Key};
-use crate::types::zset::{Draft, Limits, SortedSet};
+use crate::db::{Access, Key};
+use crate::types::zset::SortedSet;
 use std::ops::Range;
 
 /// What is made of the sources.
@@ -109,26 +105,6 @@ impl Combining {
         Self { recipe, sources, removing, at: (0, from), result: Box::default(), found: 0 }
     }
 
-    /// Goes on until `slice` is over, or without one to the end. True when all is done.
-    pub fn go_on(&mut self, slice: Option<&Slice>) -> bool {
-        let walked = match self.recipe.operation {
-            Operation::Union => self.sources.len(),
-            Operation::Diff if self.removing => self.sources.len(),
-            _ => self.sources.len().min(1),
-        };
-        while self.at.0 < walked {
-            match self.step() {
-                Walked::Partly => {}
-                Walked::Whole => self.at = (self.at.0 + 1, 0),
-                Walked::Enough => return true,
-            }
-            if slice.is_some_and(Slice::is_over) && self.at.0 < walked {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Looks at some members of the source at hand.
     fn step(&mut self) -> Walked {
         let Self { recipe, sources, removing, result, found, at } = self;
@@ -170,71 +146,33 @@ impl Combining {
             }),
         }
     }
+}
 
-    /// Whether all keys still hold what was taken from them.
+impl Work for Combining {
+    fn go_on(&mut self, slice: Option<&Slice>) -> bool {
+        let walked = match self.recipe.operation {
+            Operation::Union => self.sources.len(),
+            Operation::Diff if self.removing => self.sources.len(),
+            _ => self.sources.len().min(1),
+        };
+        while self.at.0 < walked {
+            match self.step() {
+                Walked::Partly => {}
+                Walked::Whole => self.at = (self.at.0 + 1, 0),
+                Walked::Enough => return true,
+            }
+            if slice.is_some_and(Slice::is_over) && self.at.0 < walked {
+                return false;
+            }
+        }
+        true
+    }
+
     fn is_still(&self, db: &mut Access<'_>, keys: &[Key<'_>]) -> bool {
         self.sources.iter().all(|(source, _, number)| source.is_still(db, keys[*number]))
     }
-}
 
-/// A result on its way to its key.
-#[derive(Debug)]
-pub struct Storing {
-    work: Combining,
-    tries: u32,
-}
-
-/// Times that changed sources are combined anew before they are held meanwhile.
-const TRIES: u32 = 3;
-
-impl Storing {
-    /// Begins the work.
-    pub fn new(work: Combining) -> Box<Self> {
-        Box::new(Self { work, tries: 0 })
-    }
-
-    /// Goes on, and stores the result when it is whole; the command is to be run again until it is.
-    pub fn go_on(
-        mut self: Box<Self>,
-        cx: &mut Cx<'_>,
-        (to, keys): (Key<'_>, &[Key<'_>]),
-        (limits, word): (Limits, &'static str),
-        anew: impl Fn(&mut Access<'_>) -> Result<Combining, Error>,
-    ) -> Result<(), Error> {
-        let (slice, voice) = (Slice::begin(), cx.voice());
-        if !self.work.go_on(Some(&slice)) {
-            return Slice::pause(cx, self);
-        }
-        let all: Vec<Key<'_>> = keys.iter().copied().chain([to]).collect();
-        let Self { work, tries } = &mut *self;
-        let stored = cx.db.hold(&all, |db| -> Result<Option<usize>, Error> {
-            if !work.is_still(db, keys) {
-                *work = anew(db)?;
-                if *tries < TRIES {
-                    *tries += 1;
-                    return Ok(None);
-                }
-                work.go_on(None);
-            }
-            let result = std::mem::take(&mut work.result);
-            let count = result.len();
-            let mut write = db.write(to);
-            if count > 0 {
-                settle(&mut write, Draft::settled(result, limits).done(), Expiry::Never);
-                drop(write);
-                voice.event(db, Class::ZSET, word, to.bytes);
-            } else if write.remove() {
-                drop(write);
-                voice.event(db, Class::GENERIC, "del", to.bytes);
-            }
-            Ok(Some(count))
-        })?;
-        match stored {
-            Some(count) => {
-                cx.reply.count(count);
-                Ok(())
-            }
-            None => Slice::pause(cx, self),
-        }
+    fn take_result(&mut self) -> Box<SortedSet> {
+        std::mem::take(&mut self.result)
     }
 }

@@ -1,8 +1,9 @@
 //! ZUNION, ZINTER, ZDIFF, their storing forms, and ZINTERCARD: how they are written, and replied.
 
 use super::access::{limits, parse};
-use super::combine::{Aggregate, Combining, Operation, Recipe, Storing};
+use super::combine::{Aggregate, Combining, Operation, Recipe};
 use super::sources::Source;
+use super::storing::{Storing, Work as _};
 use super::stretch;
 use super::{Args, Cx, Error};
 use crate::commands::args::{integer, integer_in};
@@ -132,7 +133,7 @@ fn show(cx: &mut Cx<'_>, args: Args<'_>, operation: Operation) -> Result<(), Err
 fn store(cx: &mut Cx<'_>, args: Args<'_>, operation: Operation) -> Result<(), Error> {
     let plan = Plan::parse(cx, args, operation, Use::Store)?;
     let (to, limits, word) = (cx.key(args, 1), limits(cx), cx.row.command.name);
-    let storing = match slice::resume::<Storing>(cx) {
+    let storing = match slice::resume::<Storing<Combining>>(cx) {
         Some(storing) => storing,
         None => Storing::new(plan.begin(&mut cx.db)?),
     };

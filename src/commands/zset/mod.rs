@@ -12,7 +12,8 @@ mod range;
 mod read;
 mod remove;
 mod shrink;
-mod sources;
+pub(super) mod sources;
+pub(super) mod storing;
 mod stretch;
 
 use super::notes::{Notes, at};

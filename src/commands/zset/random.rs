@@ -55,7 +55,7 @@ pub fn zrandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         (_, Some(long)) => return stretch::begin(cx, long),
         (Some(true), None) => {}
         (Some(false), None) => {
-            let source = Source::of_zset(&mut cx.db, key)?;
+            let source = Source::of_zset(&mut cx.db, key, false)?;
             let len = source.len(); // the key may have changed meanwhile
             let wanted = if len == 0 { 0 } else { wanted };
             let once = (count >= 0).then(|| (0, Pick::new(wanted, len)));

@@ -2,8 +2,9 @@
 
 use super::access::{limits, read};
 use super::bounds::{self, Bounds};
-use super::combine::{Aggregate, Combining, Operation, Recipe, Storing};
+use super::combine::{Aggregate, Combining, Operation, Recipe};
 use super::sources::Source;
+use super::storing::Storing;
 use super::stretch::{self, Span};
 use super::{Args, Cx, Error};
 use crate::commands::args::integer;
@@ -164,7 +165,7 @@ pub fn zrangestore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let query = Query::parse(args.from(3), Form { by: None, reverse: None, store: true })?;
     let (to, from, limits) = (cx.key(args, 1), Key::new(args.get(2)), limits(cx));
     let begin = |db: &mut Access<'_>| -> Result<Combining, Error> {
-        let source = Source::of_zset(db, from)?;
+        let source = Source::of_zset(db, from, false)?;
         let span = query.span(&source.view());
         let recipe = Recipe {
             operation: Operation::Union,
@@ -175,7 +176,7 @@ pub fn zrangestore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         };
         Ok(Combining::new(recipe, vec![source]))
     };
-    let storing = match slice::resume::<Storing>(cx) {
+    let storing = match slice::resume::<Storing<Combining>>(cx) {
         Some(storing) => storing,
         None => Storing::new(begin(&mut cx.db)?),
     };

@@ -113,8 +113,8 @@ impl End {
     }
 
     /// What was taken off this end, as a reply with scores.
-    fn shown(self, removed: Removed) -> Box<Stretch> {
-        let Removed { was, range } = removed;
+    fn shown(self, removed: Box<Removed>) -> Box<Stretch> {
+        let Removed { was, range } = *removed;
         let span = Span { from: range.start, count: range.len(), reverse: self == Self::Max };
         Stretch::with_scores(was, span)
     }

@@ -30,7 +30,7 @@ pub enum Outcome {
     /// Nothing yet: the command is to be run again.
     Later,
     /// They are out.
-    Done(Removed),
+    Done(Box<Removed>),
 }
 
 /// Members that were taken out.
@@ -80,7 +80,7 @@ pub fn shrink(
     {
         let Shrinking { removed, twin, .. } = *work;
         write.set(New::Object(Box::new(Object::ZSet(twin))), Expiry::Keep);
-        return Ok(Outcome::Done(removed));
+        return Ok(Outcome::Done(Box::new(removed)));
     }
     drop(write);
     if work.tries == TRIES {
@@ -118,7 +118,7 @@ fn begin(
     let removed = Removed { was: Frozen::of(set, false), range };
     if removed.emptied() {
         write.remove();
-        return Ok(Begun::Settled(Outcome::Done(removed)));
+        return Ok(Begun::Settled(Outcome::Done(Box::new(removed))));
     }
     let left = removed.range.len();
     Ok(Begun::Work(Box::new(Shrinking { removed, twin: set.clone(), left, tries })))

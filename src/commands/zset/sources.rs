@@ -71,9 +71,9 @@ impl Source {
         }
     }
 
-    /// Takes the sorted set under a key, which may not be a plain one.
-    pub fn of_zset(db: &mut Access<'_>, key: Key<'_>) -> Result<Self, Error> {
-        match Self::take(db, key, false)? {
+    /// Takes the sorted set under a key, which may not be a plain one; see [`Source::take`].
+    pub fn of_zset(db: &mut Access<'_>, key: Key<'_>, lookups: bool) -> Result<Self, Error> {
+        match Self::take(db, key, lookups)? {
             Self::Numbers(_) | Self::Texts(_) | Self::Plain(..) => Err(Error::WrongType),
             source => Ok(source),
         }
