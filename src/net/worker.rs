@@ -8,25 +8,28 @@
 //! [`READ_BUDGET`] bytes a connection goes to the end of the `ready` list: nobody starves behind a
 //! firehose.
 
+mod door;
 mod letters;
 mod meanwhile;
+mod parking;
+mod upkeep;
 
-use super::conn::{Conn, Parked, Why};
+use super::conn::{Conn, Why};
 use super::engine::Engine;
 use super::socket::Socket;
 use crate::commands::Shared;
 use crate::mem;
 use crate::metrics::Stat;
-use crate::resp::request::{Batch, Status};
+use crate::resp::request::Status;
 use crate::session::mail::{Mail, RollCall};
-use crate::session::pause::Conditions;
 use crate::session::{After, Client, Flag, Gates};
 use crate::sync::Ordering;
 use crossbeam_queue::SegQueue;
 use mio::{Events, Poll, Token, Waker};
+use parking::Waiting;
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
-use std::mem::{replace, take};
+use std::mem::take;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -41,10 +44,6 @@ const READ_BUDGET: usize = 4 * SCRATCH;
 const WRITE_AT: usize = 256 * 1024;
 /// Time between two looks at what only time changes, in milliseconds.
 const TICK: i64 = 100;
-/// Ticks in which all connections are looked at once, however many they are …
-const SCAN_TICKS: usize = 10;
-/// … but so many are looked at in each: few connections need not wait for a second.
-const SCAN_LEAST: usize = 64;
 /// From this time on (milliseconds) a wait has no limit.
 const FOREVER: u64 = i64::MAX as u64;
 /// A roll call is answered by the first turn that finds nothing to read, or else after this many.
@@ -278,30 +277,6 @@ impl Worker {
         self.conns[slot] = Some(conn);
     }
 
-    /// Tells the registry what the connection takes; true if that was too much.
-    fn account(&mut self, conn: &Conn) -> bool {
-        let shared = &self.engine.shared;
-        let client = &conn.session.client;
-        if shared.clients.account(client, conn.memory()) {
-            let config = self.engine.config();
-            if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory)
-                && shared.clients.is_pressing(limit, client)
-            {
-                self.enforce();
-            }
-        }
-        client.is_gone()
-    }
-
-    /// Closes the greatest clients if all together pass `maxmemory-clients`.
-    fn enforce(&self) {
-        let config = self.engine.config();
-        if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory) {
-            let killed = self.engine.shared.clients.enforce(limit);
-            self.engine.stats().add(Stat::EvictedClients, killed);
-        }
-    }
-
     fn drive(&mut self, conn: &mut Conn) -> Fate {
         if !conn.output.is_empty() && self.flush(conn) == Fate::Close {
             return Fate::Close;
@@ -473,84 +448,6 @@ impl Worker {
         }
     }
 
-    /// A command ended its batch early: does what it asks for.
-    fn stop(&mut self, conn: &mut Conn, waiting: Waiting<'_>) {
-        let Waiting { batch, input, done } = waiting;
-        let now = self.engine.now();
-        let after = take(&mut conn.session.after);
-        let client = Arc::clone(&conn.session.client);
-        let (until, why) = match after {
-            After::Continue => return,
-            After::Close => {
-                conn.closing = true;
-                client.flag(Flag::CLOSING, true);
-                return;
-            }
-            After::Park(until) => (until, Why::Reply(conn.session.unblockable && until > 0)),
-            After::Retry => (0, Why::Again), // in the next turn, after the others
-            After::Await(until) => (until, Why::Again),
-            After::Paused => {
-                let until = self.engine.shared.conditions.paused(now).map_or(now, |(_, at)| at);
-                self.engine.shared.clients.block(&client, true);
-                (until.max(now) as u64, Why::Paused)
-            }
-        };
-        if why == Why::Reply(true) {
-            self.engine.shared.clients.block(&client, true);
-            client.flag(Flag::UNBLOCKABLE, true);
-            client.flag(Flag::TIMED, until < FOREVER);
-        }
-        let from = conn.session.reply_from.min(self.engine.reply.bytes.len());
-        let withheld = match why {
-            Why::Reply(_) => self.engine.reply.bytes.split_off(from),
-            Why::Again | Why::Paused => Vec::new(),
-        };
-        let left = done < batch.reqs.len();
-        let input = if left { input.to_vec() } else { Vec::new() };
-        conn.parked = Some(Box::new(Parked { until, why, batch, done, input, withheld }));
-    }
-
-    /// Goes on with a parked connection.
-    fn resume(&mut self, conn: &mut Conn) -> Fate {
-        if let Some(waiting) = &conn.session.waiting
-            && !waiting.waiter().end()
-        {
-            // It was served: its reply is on the way.
-            conn.parked.iter_mut().for_each(|parked| parked.until = FOREVER);
-            return Fate::Keep;
-        }
-        self.go_on(conn)
-    }
-
-    /// The same, when it no longer waits in line.
-    fn go_on(&mut self, conn: &mut Conn) -> Fate {
-        let Some(parked) = conn.parked.take() else { return Fate::Keep };
-        let Parked { until, batch, done, input, withheld, .. } = *parked;
-        let client = Arc::clone(&conn.session.client);
-        self.parked.remove(&(until, client.slot.load(Ordering::Relaxed) as usize));
-        if conn.session.waiting.take().is_some() {
-            client.wait(None);
-        }
-        self.engine.shared.clients.block(&client, false);
-        client.flag(Flag::UNBLOCKABLE | Flag::TIMED, false);
-        client.view.seen_ms.store(self.engine.now(), Ordering::Relaxed); // until now it waited for us
-        let went = self.guarded(conn, |worker, conn| {
-            worker.engine.reply.raw(&withheld);
-            if done < batch.reqs.len() {
-                let done = worker.run_batch(conn, &batch, &input, done);
-                if conn.session.after != After::Continue {
-                    worker.stop(conn, Waiting { batch, input: &input, done });
-                }
-            }
-            if !conn.is_held() && !conn.input.is_empty() {
-                let data = take(&mut conn.input);
-                let kept = worker.process(conn, &data);
-                conn.input = data[kept].to_vec();
-            }
-        });
-        if went.is_none() { Fate::Close } else { self.send(conn) }
-    }
-
     /// Sends the replies encoded so far.
     fn send(&mut self, conn: &mut Conn) -> Fate {
         let unsent = conn.output.len() + self.engine.reply.len();
@@ -595,115 +492,4 @@ impl Worker {
         }
         over
     }
-
-    /// What only time changes: parks that end, idle clients, soft limits. Says whether a tick was due.
-    fn due(&mut self) -> bool {
-        let now = self.engine.now();
-        // Those that are parked again meanwhile have their turn after the other clients.
-        let later = self.parked.split_off(&(now as u64 + 1, 0));
-        for (until, slot) in replace(&mut self.parked, later) {
-            let here = self.conns.get(slot).and_then(Option::as_ref);
-            let parked = here.and_then(|conn| conn.parked.as_ref());
-            if parked.is_some_and(|parked| parked.until == until)
-                && let Some(mut conn) = self.conns[slot].take()
-            {
-                let fate = self.resume(&mut conn);
-                self.settle(slot, conn, fate);
-            }
-        }
-        if now < self.next_tick {
-            return false;
-        }
-        self.next_tick = now + TICK;
-        mem::settle();
-        self.scan(now);
-        true
-    }
-
-    /// Looks at some connections, in rotation: closes those that were idle or over their soft limit
-    /// for too long, and takes back the room of the silent.
-    fn scan(&mut self, now: i64) {
-        let timeout = i64::from(self.engine.config().timeout) * 1_000;
-        let spared = Flag::BLOCKED | Flag::PUBSUB | Flag::REPLICA | Flag::PRIMARY | Flag::MONITOR;
-        let slots = self.conns.len();
-        let from = if self.cursor < slots { self.cursor } else { 0 };
-        let to = (from + slots.div_ceil(SCAN_TICKS).max(SCAN_LEAST)).min(slots);
-        self.cursor = to;
-        for slot in from..to {
-            let Some(mut conn) = self.conns[slot].take() else { continue };
-            let client = &conn.session.client;
-            let idle = now - client.view.seen_ms.load(Ordering::Relaxed);
-            let waits = conn.parked.is_some(); // for us
-            let is_idle = timeout > 0 && idle > timeout && !waits && client.flags() & spared == 0;
-            if is_idle {
-                tracing::debug!("Closing idle client id={} addr={}", client.id, client.origin.peer);
-            }
-            conn.room.look(&mut conn.input, idle);
-            let unsent = conn.output.len();
-            let over = unsent > 0 && self.is_over_output(&mut conn, unsent);
-            let fate = if is_idle || over { Fate::Close } else { Fate::Keep };
-            self.settle(slot, conn, fate);
-        }
-    }
-
-    fn adopt(&mut self) {
-        while let Some((socket, client)) = self.handle.arrivals.pop() {
-            let slot = self.free.pop().unwrap_or_else(|| {
-                self.conns.push(None);
-                self.conns.len() - 1
-            });
-            client.slot.store(slot as u32, Ordering::Release);
-            let must_authenticate = !self.engine.config().requirepass.is_empty();
-            let mut conn = Box::new(Conn::new(socket, client, must_authenticate));
-            let token = Token(slot);
-            if let Err(error) = conn.socket.register(self.poll.registry(), token) {
-                tracing::warn!("Cannot watch a new connection: {error}");
-                self.bury(slot, conn);
-                continue;
-            }
-            // Requests usually came with the connection; if not, this costs one read in vain.
-            conn.readable = true;
-            self.account(&conn);
-            self.conns[slot] = Some(conn);
-            self.serve(slot);
-        }
-    }
-
-    /// The end of a connection.
-    fn bury(&mut self, slot: usize, mut conn: Box<Conn>) {
-        if conn.closing && conn.output.is_empty() {
-            // What is unread when a socket is closed makes the kernel reset the connection, and the
-            // client might lose the last reply.
-            conn.socket.finish();
-            let _ = conn.socket.read(&mut [], &mut self.scratch);
-        }
-        if let Some(parked) = &conn.parked {
-            self.parked.remove(&(parked.until, slot));
-        }
-        if conn.session.waiting.take().is_some() {
-            conn.session.client.wait(None);
-        }
-        let client = &conn.session.client;
-        let monitored = client.flags() & Flag::MONITOR != 0;
-        if let Some(tracking) = conn.session.tracking.take() {
-            let shared = &self.engine.shared;
-            shared.clients.trackers.end(client, &tracking, &shared.keyspace);
-        }
-        if let Some(listened) = conn.session.subscriptions.take() {
-            self.engine.shared.clients.hub.unsubscribe_all(client, *listened);
-        }
-        self.engine.shared.clients.remove(client);
-        if monitored {
-            let any = self.engine.shared.clients.monitor(client, false);
-            self.engine.shared.conditions.set(Conditions::MONITORED, any);
-        }
-        self.free.push(slot);
-    }
-}
-
-/// Requests of a batch that ended early.
-struct Waiting<'a> {
-    batch: Batch,
-    input: &'a [u8],
-    done: usize,
 }
