@@ -181,3 +181,24 @@ fn many_places_are_found_as_few_are() {
     let nearest: Vec<f64> = nearest.iter().skip(1).step_by(2).map(|d| d.parse().unwrap()).collect();
     assert!(nearest.iter().skip(1).zip(&distances).all(|(a, b)| (a - b).abs() < 0.0001));
 }
+
+/// A reply that nobody could take is refused before it is begun, however small the collection.
+#[test]
+fn more_than_fits_is_refused() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.ask(b"HSET h a 1\r\n", b":1\r\n");
+    client.ask(b"SADD s a\r\n", b":1\r\n");
+    client.ask(b"ZADD z 1 a\r\n", b":1\r\n");
+    let refused = b"-ERR reply would exceed the client's output limit\r\n";
+    for limit in ["normal 0 0 0", "normal 1mb 0 0"] {
+        let set = format!("CONFIG SET client-output-buffer-limit \"{limit}\"\r\n");
+        client.ask(set.as_bytes(), b"+OK\r\n");
+        let count = if limit == "normal 0 0 0" { 200_000_000_000u64 } else { 200_000 };
+        for command in ["HRANDFIELD h", "SRANDMEMBER s", "ZRANDMEMBER z"] {
+            client.ask(format!("{command} -{count}\r\n").as_bytes(), refused);
+        }
+        client.ask(format!("HRANDFIELD h -{count} WITHVALUES\r\n").as_bytes(), refused);
+    }
+    assert_eq!(texts(&mut client, "HRANDFIELD h -2000").len(), 2_000);
+}

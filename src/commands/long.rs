@@ -10,6 +10,7 @@
 
 use super::slice::{self, Slice};
 use super::{Cx, Error};
+use crate::config::Config;
 use crate::resp::Reply;
 use crate::session::registry::Class;
 use bytes::Bytes;
@@ -116,4 +117,26 @@ fn limit(cx: &Cx<'_>) -> usize {
         0 => usize::MAX,
         hard => usize::try_from(hard).unwrap_or(usize::MAX),
     }
+}
+
+/// Refuses a reply with `count` of the `len` elements that take `weight` bytes, some of them perhaps
+/// often, if it would pass what the client may leave unread, or what there is at all. Without a
+/// limit for either it is as much as leaves room for others.
+pub fn refuse_beyond(
+    config: &Config,
+    count: usize,
+    weight: usize,
+    len: usize,
+) -> Result<(), Error> {
+    const UNLIMITED: u64 = 1 << 30;
+    const HEAD: usize = 6;
+    let limit = match (config.client_output_buffer_limit.normal.hard, config.maxmemory) {
+        (0, 0) => UNLIMITED,
+        (0, limit) | (limit, _) => limit,
+    };
+    let size = count.saturating_mul(HEAD + weight / len.max(1));
+    if size as u64 > limit {
+        return Err(Error::new("ERR reply would exceed the client's output limit"));
+    }
+    Ok(())
 }

@@ -46,6 +46,14 @@ impl<'v> View<'v> {
         }
     }
 
+    /// Bytes held.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Small(small) => small.bytes().len(),
+            Self::Large(large) => large.weight(),
+        }
+    }
+
     /// Shows all fields.
     pub fn each(&self, now: i64, each: impl FnMut(Field<'_>)) {
         match self {

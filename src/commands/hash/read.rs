@@ -393,13 +393,19 @@ pub fn hrandfield(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     }
     let (key, now, reply) = (cx.key(args, 1), cx.db.now, &mut *cx.reply);
     let wish = Wish { now, show, dice: Dice::new(cx.db.local.random()) };
-    let found = cx.db.collection(key, Type::Hash, |seen| {
-        View::of(seen).map(|hash| match usize::try_from(count) {
+    let config = &cx.local.config;
+    let found = cx.db.collection(key, Type::Hash, |seen| -> Result<_, Error> {
+        let Some(hash) = View::of(seen) else { return Ok(None) };
+        Ok(Some(match usize::try_from(count) {
             Ok(count) => wish.some(reply, &hash, count),
-            Err(_) => wish.repeated(reply, &hash, count.unsigned_abs()),
-        })
+            Err(_) => {
+                let count = count.unsigned_abs();
+                long::refuse_beyond(config, count as usize, hash.weight(), hash.len(now))?;
+                wish.repeated(reply, &hash, count)
+            }
+        }))
     })?;
-    match found.flatten() {
+    match found.transpose()?.flatten() {
         None => cx.reply.array(0),
         Some(None) => {}
         Some(Some(random)) => return long::begin(cx, random),

@@ -9,7 +9,6 @@ use super::super::slice::{self, Slice};
 use super::algebra::Shown;
 use super::{Cx, Error};
 use super::{change, put, tell_removed, view};
-use crate::config::Config;
 use crate::db::{Expiry, Holds, Key, New};
 use crate::resp::{Args, Reply};
 use crate::types::object::{Object, Type};
@@ -220,13 +219,11 @@ pub fn srandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return result;
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let (limit, reply) = (reply_limit(&cx.local.config), &mut *cx.reply);
-    let begun = cx.db.collection(key, Type::Set, |seen| {
+    let (config, reply) = (&cx.local.config, &mut *cx.reply);
+    let begun = cx.db.collection(key, Type::Set, |seen| -> Result<_, Error> {
         let set = view(seen);
         let taken = if count < 0 { wanted } else { wanted.min(set.len()) };
-        if size(set, taken) > limit {
-            return Err(Error::new("ERR reply would exceed the client's output limit"));
-        }
+        long::refuse_beyond(config, taken, weight(set), set.len())?;
         if taken > AT_ONCE {
             let dice = std::mem::replace(&mut dice, Dice::new(0));
             return Ok(Some(if count < 0 {
@@ -309,25 +306,12 @@ impl Source for Picked {
     }
 }
 
-/// Bytes that a reply may have: what the client may leave unread, or what there is at all. Without a
-/// limit for either it is as much as leaves room for others.
-fn reply_limit(config: &Config) -> usize {
-    const UNLIMITED: u64 = 1 << 30;
-    let limit = match (config.client_output_buffer_limit.normal.hard, config.maxmemory) {
-        (0, 0) => UNLIMITED,
-        (0, limit) | (limit, _) => limit,
-    };
-    usize::try_from(limit).unwrap_or(usize::MAX)
-}
-
-/// Bytes that so many members of a set take in a reply, roughly.
-fn size(set: View<'_>, members: usize) -> usize {
-    const HEAD: usize = 6;
-    let texts = match set {
+/// Bytes that a set holds.
+fn weight(set: View<'_>) -> usize {
+    match set {
         View::Large(set) => set.weight(),
         compact => compact.parts().map_or(0, |(_, bytes)| bytes.len()),
-    };
-    members.saturating_mul(HEAD + texts / set.len().max(1))
+    }
 }
 
 /// One member.

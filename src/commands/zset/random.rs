@@ -12,6 +12,7 @@ use crate::types::packed::Element;
 use crate::types::sample::{Dice, Pick};
 use crate::types::zset::View;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 pub fn zrandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if let Some(done) = long::resume::<Picks>(cx).or_else(|| stretch::resume(cx)) {
@@ -33,13 +34,16 @@ pub fn zrandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let mut dice = Dice::new(cx.db.local.random());
     let (key, wanted) = (cx.key(args, 1), usize::try_from(count.unsigned_abs()).unwrap_or(0));
     let mut stretched = None;
-    let found = read(cx, key, |view, reply| {
+    let config = Arc::clone(&cx.local.config);
+    let found = read(cx, key, |view, reply| -> Result<bool, Error> {
         let len = view.len();
+        if count < 0 {
+            long::refuse_beyond(&config, wanted, view.weight(), len)?;
+        }
         if count >= 0 && wanted >= len {
             stretched = stretch::show(view, Span::all(len), with_scores, reply);
-            true
         } else if wanted > SHORT {
-            false
+            return Ok(false);
         } else {
             let ranks = if count < 0 {
                 (0..wanted).map(|_| dice.below(len)).collect()
@@ -47,10 +51,10 @@ pub fn zrandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
                 distinct(wanted, len, &mut dice)
             };
             show(&view, &ranks, with_scores, reply);
-            true
         }
+        Ok(true)
     })?;
-    match (found, stretched) {
+    match (found.transpose()?, stretched) {
         (None, _) => cx.reply.array(0),
         (_, Some(long)) => return stretch::begin(cx, long),
         (Some(true), None) => {}

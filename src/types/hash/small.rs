@@ -27,6 +27,11 @@ impl<'b> Small<'b> {
         Self { bytes, expiring: form == EXPIRING }
     }
 
+    /// The bytes.
+    pub const fn bytes(&self) -> &'b [u8] {
+        self.bytes
+    }
+
     /// Number of fields.
     pub fn len(&self, now: i64) -> usize {
         self.iter(now).count()

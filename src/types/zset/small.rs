@@ -54,6 +54,11 @@ impl<'b> Small<'b> {
         Self(Packed::new(bytes))
     }
 
+    /// The bytes.
+    pub const fn bytes(&self) -> &'b [u8] {
+        self.0.bytes()
+    }
+
     /// Number of members, by walking over them.
     pub fn len(&self) -> usize {
         self.0.len() / 2

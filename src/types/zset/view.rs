@@ -39,6 +39,15 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Bytes held; nothing by one that is frozen, for it shares them.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Small(small) => small.bytes().len(),
+            Self::Large(set) => set.weight(),
+            Self::Frozen(_) => 0,
+        }
+    }
+
     /// A member's score.
     #[inline]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
