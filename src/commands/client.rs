@@ -25,7 +25,7 @@ const fn admin(name: &'static str, arity: i16, run: super::table::Handler) -> Co
 }
 
 static SUBCOMMANDS: &[Command] = &[
-    sub("caching", 3, tracking::caching).doc(
+    sub("caching", 3, tracking::caching).notes(&CACHING).doc(
         "6.0.0",
         "<YES | NO>",
         "Says whether the keys that the next command reads are tracked.",
@@ -103,6 +103,7 @@ pub static CLIENT: &[Command] = &[Command::container("client", Group::Connection
     .doc("2.4.0", "", "Connections: names, lists, limits.")];
 
 const UNSTEADY: &[&str] = &["nondeterministic_output"];
+const CACHING: Notes = Notes::args(&[at("yes_no").name("mode")]);
 const NO_EVICT: Notes = Notes::args(&[at("on_off").name("enabled")]);
 const KILL: Notes = Notes::history(&[
     ("2.8.12", "Filters, of which several may stand together."),

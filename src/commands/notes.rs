@@ -50,11 +50,14 @@ pub struct Arg {
     pub since: &'static str,
     /// The version since which it is better not used.
     pub deprecated: &'static str,
+    /// The key spec that finds it, where that is not the next one in order.
+    pub spec: Option<i64>,
 }
 
-/// A remark on the argument `at`, see [`Arg::at`].
+/// A remark on the argument `at`, see [`Arg::at`]. Of several remarks on one name the first is on its
+/// first argument, the second on its second, and the last on all that follow.
 pub const fn at(at: &'static str) -> Arg {
-    Arg { at, name: "", kind: "", since: "", deprecated: "" }
+    Arg { at, name: "", kind: "", since: "", deprecated: "", spec: None }
 }
 
 impl Arg {
@@ -66,6 +69,11 @@ impl Arg {
     /// Sets the type.
     pub const fn kind(self, kind: &'static str) -> Self {
         Self { kind, ..self }
+    }
+
+    /// Sets the number of the key spec.
+    pub const fn spec(self, spec: i64) -> Self {
+        Self { spec: Some(spec), ..self }
     }
 
     /// Sets the version that brought it.

@@ -114,7 +114,7 @@ impl Arg {
         match name {
             _ if name.starts_with("unix-time") => "unix-time",
             "key" | "newkey" | "destination" | "source" | "destkey" | "sourcekey" | "key1"
-            | "key2" => "key",
+            | "key2" | "dst" | "src" => "key",
             "pattern" => "pattern",
             _ if INTEGERS.contains(&name) => "integer",
             "score" | "weight" | "longitude" | "latitude" | "radius" | "width" | "height" => {

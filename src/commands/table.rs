@@ -59,14 +59,14 @@ flags! {
     NO_AUTH = 13 "no_auth";
     /// Not inside MULTI.
     NO_MULTI = 15 "no_multi";
-    /// The key positions cannot be told from the specs alone.
-    MOVABLE_KEYS = 16 "movablekeys";
     /// Runs while a script holds the server busy.
     ALLOW_BUSY = 17 "allow_busy";
     /// May be without keys though it has key specs.
     NO_MANDATORY_KEYS = 18 "no_mandatory_keys";
     /// Not while data is loaded beside the served data.
     NO_ASYNC_LOADING = 19 "no_async_loading";
+    /// The key positions cannot be told from the specs alone.
+    MOVABLE_KEYS = 16 "movablekeys";
 }
 
 impl Flags {
@@ -92,6 +92,11 @@ impl Flags {
     /// Both sets.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// This set but for `other`.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether all of `other` are set.

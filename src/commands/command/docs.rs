@@ -34,7 +34,7 @@ pub fn write(reply: &mut Reply, table: &Table, row: &Row) {
     if !arguments.is_empty() {
         reply.bulk(b"arguments");
         let keys = Keys { next: 0, specs: command.keys.len() };
-        Arguments { reply, keys, notes: notes.args }.list(&arguments);
+        Arguments { reply, keys, notes: notes.args, seen: Vec::new() }.list(&arguments);
     }
     if subs {
         reply.bulk(b"subcommands");
@@ -127,19 +127,28 @@ struct Arguments<'r> {
     reply: &'r mut Reply,
     keys: Keys,
     notes: &'static [notes::Arg],
+    /// The names of the arguments so far.
+    seen: Vec<&'r str>,
 }
 
-impl Arguments<'_> {
-    fn list(&mut self, args: &[Arg]) {
+impl<'r> Arguments<'r> {
+    /// The remark on the next argument of the name `of`.
+    fn note(&mut self, of: &'r str) -> notes::Arg {
+        let before = self.seen.iter().filter(|name| **name == of).count();
+        self.seen.push(of);
+        let on_it = || self.notes.iter().filter(|note| note.at == of);
+        on_it().nth(before).or_else(|| on_it().last()).copied().unwrap_or(notes::at(""))
+    }
+
+    fn list(&mut self, args: &'r [Arg]) {
         self.reply.array(args.len());
         for arg in args {
             self.argument(arg);
         }
     }
 
-    fn argument(&mut self, arg: &Arg) {
-        let note = self.notes.iter().find(|note| note.at == handle(arg));
-        let note = note.copied().unwrap_or(notes::at(""));
+    fn argument(&mut self, arg: &'r Arg) {
+        let note = self.note(handle(arg));
         let kind = match arg.kind {
             Kind::Token => "pure-token",
             Kind::OneOf => "oneof",
@@ -155,8 +164,9 @@ impl Arguments<'_> {
         flags.extend((arg.optional).then_some("optional"));
         flags.extend((arg.repeat != Repeat::Once).then_some("multiple"));
         flags.extend((arg.repeat == Repeat::More(true)).then_some("multiple_token"));
+        let spec = note.spec.or_else(|| (kind == "key").then(|| self.keys.take()));
         let optional_fields = [
-            kind == "key",
+            spec.is_some(),
             arg.token.is_some(),
             !note.since.is_empty(),
             !note.deprecated.is_empty(),
@@ -167,9 +177,9 @@ impl Arguments<'_> {
         reply.map(2 + present(&optional_fields));
         field(reply, "name", if note.name.is_empty() { &arg.name } else { note.name });
         field(reply, "type", kind);
-        if kind == "key" {
+        if let Some(spec) = spec {
             reply.bulk(b"key_spec_index");
-            reply.int(self.keys.take());
+            reply.int(spec);
         }
         said(reply, "token", arg.token.as_deref().unwrap_or_default());
         said(reply, "since", note.since);
@@ -241,7 +251,7 @@ mod tests {
         const NOTES: &[notes::Arg] =
             &[notes::at("seconds_keepttl").name("expiration"), notes::at("EX").since("2.6.12")];
         let keys = Keys { next: 0, specs: 2 };
-        Arguments { reply: &mut reply, keys, notes: NOTES }.list(&args);
+        Arguments { reply: &mut reply, keys, notes: NOTES, seen: Vec::new() }.list(&args);
         let text = String::from_utf8(reply.bytes).unwrap().replace("\r\n", " ");
         assert_eq!(
             text,

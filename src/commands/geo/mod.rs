@@ -5,7 +5,7 @@
 mod options;
 mod search;
 
-use super::notes::{Notes, at};
+use super::notes::{Arg, Notes, at};
 use super::table::{Begin, Find, Handler};
 use super::zset::access::read;
 use super::zset::add::{self, How};
@@ -45,6 +45,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(log(N)) for each place"),
     row("geodist", -4, Flags::READ, geodist)
+        .notes(&GEODIST)
         .keys(READ)
         .doc(
             "3.2.0",
@@ -101,6 +102,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(SEARCH),
     row("geosearch", -7, Flags::READ, geosearch)
+        .notes(&SEARCHES)
         .keys(READ)
         .doc(
             "6.2.0",
@@ -111,6 +113,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(SEARCH),
     row("geosearchstore", -8, STORE, geosearchstore)
+        .notes(&SEARCHES)
         .keys(&[KeySpec::one(1, &["OW", "UPDATE"]), KeySpec::one(2, &["RO", "ACCESS"])])
         .doc(
             "6.2.0",
@@ -124,28 +127,53 @@ pub static COMMANDS: &[Command] = &[
 
 const GEOADD: Notes = Notes {
     history: &[("6.2.0", "`CH`, `NX` and `XX`.")],
-    args: &[at("NX").since("6.2.0"), at("XX").since("6.2.0"), at("CH").since("6.2.0")],
+    args: &[at("nx_xx").name("condition").since("6.2.0"), at("CH").name("change").since("6.2.0")],
     ..Notes::NONE
 };
-const CHANGES: &[(&str, &str)] =
-    &[("6.2.0", "`ANY`."), ("7.0.0", "`ASC` and `DESC` in upper case, too.")];
+const UNIT: Arg = at("m_km_ft_mi").name("unit");
+const ORDER: Arg = at("asc_desc").name("order");
+const COUNT: Arg = at("count_any").name("count");
+const GEODIST: Notes = Notes::args(&[UNIT]);
+const ANY: (&str, &str) = ("6.2.0", "`ANY`.");
+const UNITS: (&str, &str) = ("7.0.0", "Units in upper case, too.");
+const RADIUS_ARGS: &[Arg] = &[UNIT, ORDER, COUNT, at("ANY").since("6.2.0")];
+const SEARCHES: Notes = Notes {
+    history: &[UNITS],
+    args: &[
+        at("member_longitude_latitude").name("from"),
+        at("radius_m_km_ft_mi_width_height_m_km_ft_mi").name("by"),
+        at("BYRADIUS").name("circle"),
+        at("BYBOX").name("box"),
+        UNIT,
+        ORDER,
+        COUNT,
+    ],
+    ..Notes::NONE
+};
 const RADIUS: Notes = Notes {
     deprecated: Some(("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS`")),
-    history: CHANGES,
+    history: &[ANY, UNITS],
+    args: RADIUS_ARGS,
     ..Notes::NONE
 };
-const RADIUS_RO: Notes =
-    Notes { deprecated: Some(("6.2.0", "`GEOSEARCH` with `BYRADIUS`")), ..Notes::NONE };
+const RADIUS_RO: Notes = Notes {
+    deprecated: Some(("6.2.0", "`GEOSEARCH` with `BYRADIUS`")),
+    history: &[ANY],
+    args: RADIUS_ARGS,
+    ..Notes::NONE
+};
 const BY_MEMBER: Notes = Notes {
     deprecated: Some((
         "6.2.0",
         "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS` and `FROMMEMBER`",
     )),
-    history: CHANGES,
+    history: &[UNITS],
+    args: &[UNIT, ORDER, COUNT],
     ..Notes::NONE
 };
 const BY_MEMBER_RO: Notes = Notes {
     deprecated: Some(("6.2.0", "`GEOSEARCH` with `BYRADIUS` and `FROMMEMBER`")),
+    args: &[UNIT, ORDER, COUNT],
     ..Notes::NONE
 };
 

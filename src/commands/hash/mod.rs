@@ -157,6 +157,7 @@ pub static COMMANDS: &[Command] = &[
         .cost(PER_FIELD)
         .tips(CHANGING),
     row("hrandfield", -2, Flags::READ, read::hrandfield)
+        .notes(&HRANDFIELD)
         .keys(ACCESS)
         .doc(
             "6.2.0",
@@ -221,6 +222,7 @@ const HGETEX: Notes =
 const HINCRBYFLOAT: Notes = Notes::args(&[at("increment").kind("double")]);
 const HMSET: Notes =
     Notes { deprecated: Some(("4.0.0", "`HSET` with several fields and values")), ..Notes::NONE };
+const HRANDFIELD: Notes = Notes::args(&[at("count_withvalues").name("options")]);
 const HSCAN: Notes =
     Notes::args(&[at("NOVALUES").since("7.4.0")]).changed(&[("7.4.0", "The option `NOVALUES`.")]);
 const HSET: Notes = Notes::history(&[("4.0.0", "Takes several fields.")]);

@@ -192,7 +192,8 @@ const PUSHES: Notes = Notes::history(&[("2.4.0", "Takes several elements.")]);
 const PUSHES_X: Notes = Notes::history(&[("4.0.0", "Takes several elements.")]);
 const LINSERT: Notes = Notes::args(&[at("before_after").name("where")]);
 const LMPOP: Notes = Notes::args(&[at("left_right").name("where")]);
-const LMOVE: Notes = Notes::args(&[at("left_right").name("wherefrom")]);
+const LMOVE: Notes =
+    Notes::args(&[at("left_right").name("wherefrom"), at("left_right").name("whereto")]);
 const RPOPLPUSH: Notes =
     Notes { deprecated: Some(("6.2.0", "`LMOVE` with `RIGHT` and `LEFT`")), ..Notes::NONE };
 const BRPOPLPUSH: Notes =

@@ -26,6 +26,9 @@ const RW: &[KeySpec] = &[KeySpec {
 }];
 const RO: &[KeySpec] =
     &[KeySpec { begin: Begin::Index(2), find: FIND, flags: &["RO", "ACCESS"], note: NOTE }];
+/// Redis leaves the note out where the script is named by its SHA1.
+const SHA_RW: &[KeySpec] = &[KeySpec { note: "", ..RW[0] }];
+const SHA_RO: &[KeySpec] = &[KeySpec { note: "", ..RO[0] }];
 const COST: &str = "That of the script.";
 
 const fn row(name: &'static str, run: super::super::table::Handler) -> Command {
@@ -41,12 +44,12 @@ pub const EVAL: Command = row("eval", eval).doc(
     "script numkeys [key ...] [arg ...]",
     "Runs a Lua script as one step.",
 );
-pub const EVALSHA: Command = row("evalsha", evalsha).doc(
+pub const EVALSHA: Command = row("evalsha", evalsha).keys(SHA_RW).doc(
     "2.6.0",
     "sha1 numkeys [key ...] [arg ...]",
     "Runs a Lua script that is known by its SHA1.",
 );
-pub const EVALSHA_RO: Command = reading(row("evalsha_ro", evalsha_ro)).doc(
+pub const EVALSHA_RO: Command = reading(row("evalsha_ro", evalsha_ro)).keys(SHA_RO).doc(
     "7.0.0",
     "sha1 numkeys [key ...] [arg ...]",
     "Runs a Lua script, known by its SHA1, that may not write.",

@@ -1,5 +1,6 @@
 //! FUNCTION.
 
+use super::super::notes::{Notes, at};
 use super::super::table::Group;
 use super::super::{Args, Command, Cx, Error, Flags, help};
 use super::catalog::{Libraries, Library, Seat};
@@ -31,6 +32,7 @@ static SUBCOMMANDS: &[Command] = &[
         .cost("O(N), N being the number of functions."),
     row("flush", -2, flush)
         .flags(WRITES)
+        .notes(&FLUSH)
         .tips(ALL)
         .doc("7.0.0", "[ASYNC | SYNC]", "Removes all libraries.")
         .cost("O(N), N being the number of functions."),
@@ -50,6 +52,7 @@ static SUBCOMMANDS: &[Command] = &[
         .cost("That of running the library's text."),
     row("restore", -3, restore)
         .flags(GROWS)
+        .notes(&RESTORE)
         .tips(ALL)
         .doc("7.0.0", "serialized-value [FLUSH | APPEND | REPLACE]", "Loads dumped libraries.")
         .cost("O(N), N being the number of functions."),
@@ -58,6 +61,9 @@ static SUBCOMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
         .doc("7.0.0", "", "Says which function runs, and how many there are."),
 ];
+
+const FLUSH: Notes = Notes::args(&[at("async_sync").name("async")]);
+const RESTORE: Notes = Notes::args(&[at("flush_append_replace").name("policy")]);
 
 pub const FUNCTION: Command = Command::container("function", Group::Scripting, SUBCOMMANDS).doc(
     "7.0.0",

@@ -1,5 +1,6 @@
 //! SCRIPT.
 
+use super::super::notes::{Notes, at};
 use super::super::table::Group;
 use super::super::{Args, Command, Cx, Error, Flags, help};
 use super::catalog::Seat;
@@ -13,9 +14,9 @@ const fn row(name: &'static str, arity: i16, run: super::super::table::Handler) 
 }
 
 static SUBCOMMANDS: &[Command] = &[
-    row("debug", 3, debug).doc(
+    row("debug", 3, debug).notes(&DEBUG).doc(
         "3.2.0",
-        "YES|SYNC|NO",
+        "<YES | SYNC | NO>",
         "Turns the debugger for scripts off: there is none.",
     ),
     row("exists", -3, exists)
@@ -23,6 +24,7 @@ static SUBCOMMANDS: &[Command] = &[
         .doc("2.6.0", "sha1 [sha1 ...]", "Says which scripts are known.")
         .cost("O(N), N being the number of scripts."),
     row("flush", -2, flush)
+        .notes(&FLUSH)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
         .doc("2.6.0", "[ASYNC | SYNC]", "Forgets all scripts.")
         .cost("O(N), N being the number of scripts."),
@@ -38,6 +40,10 @@ static SUBCOMMANDS: &[Command] = &[
         .cost("O(N), N being the length of the script."),
     row("show", 3, show).doc("valkey 8.0.0", "sha1", "Replies with the text of a script."),
 ];
+
+const DEBUG: Notes = Notes::args(&[at("yes_sync_no").name("mode")]);
+const FLUSH: Notes = Notes::args(&[at("async_sync").name("async").since("6.2.0")])
+    .changed(&[("6.2.0", "`ASYNC` and `SYNC`.")]);
 
 pub const SCRIPT: Command =
     Command::container("script", Group::Scripting, SUBCOMMANDS).doc("2.6.0", "", "Known scripts.");

@@ -36,6 +36,8 @@ const ALL: &[KeySpec] = &[KeySpec::range(1, -1, 1, &["RO", "ACCESS"])];
 const COUNTED: &[KeySpec] = &[KeySpec::counted(1, &["RO", "ACCESS"])];
 const INTO: &[KeySpec] =
     &[KeySpec::one(1, &["OW", "UPDATE"]), KeySpec::range(2, -1, 1, &["RO", "ACCESS"])];
+/// Redis says of SINTERSTORE alone that it reads its destination, too.
+const INTER_INTO: &[KeySpec] = &[KeySpec::one(1, &["RW", "UPDATE"]), INTO[1]];
 const ANY_ORDER: &[&str] = &["nondeterministic_output_order"];
 const ANY: &[&str] = &["nondeterministic_output"];
 
@@ -84,7 +86,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(INTER_COST),
     row("sinterstore", -3, STORE, algebra::sinterstore)
-        .keys(INTO)
+        .keys(INTER_INTO)
         .doc("1.0.0", STORE_KEYS, "Stores the members that all sets have.")
         .cost(INTER_COST),
     row("sismember", 3, READ, sismember).element(2).keys(RO).doc(

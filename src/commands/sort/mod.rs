@@ -19,7 +19,7 @@ use super::args::integer;
 use super::event::Class;
 use super::list::Tools;
 use super::long::{self, Source as _};
-use super::notes::{Notes, at};
+use super::notes::{Arg, Notes, at};
 use super::slice::{self, Slice};
 use super::table::{Begin, Find};
 use super::{Args, Command, Cx, Error, Flags, Group, KeySpec, scripting};
@@ -52,7 +52,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("sort", -2, Group::Generic, sort)
         .flags(Flags::WRITE.and(Flags::DENYOOM))
         .acl(CATEGORIES)
-        .notes(&NOTES)
+        .notes(&SORT)
         .keys(KEYS)
         .doc(
             "1.0.0",
@@ -64,7 +64,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new("sort_ro", -2, Group::Generic, sort_ro)
         .flags(Flags::READ)
         .acl(CATEGORIES)
-        .notes(&NOTES)
+        .notes(&SORT_RO)
         .keys(RO_KEYS)
         .doc(
             "7.0.0",
@@ -75,7 +75,14 @@ pub static COMMANDS: &[Command] = &[
         .cost("As SORT"),
 ];
 
-const NOTES: Notes = Notes::args(&[at("asc_desc").name("order"), at("ALPHA").name("sorting")]);
+const ARGS: [Arg; 4] = [
+    at("BY").spec(1),
+    at("GET").spec(1),
+    at("asc_desc").name("order"),
+    at("ALPHA").name("sorting"),
+];
+const SORT: Notes = Notes::args(&[ARGS[0], ARGS[1], ARGS[2], ARGS[3], at("STORE").spec(2)]);
+const SORT_RO: Notes = Notes::args(&ARGS);
 
 /// What a client asked for.
 #[derive(Debug, Clone, Default)]

@@ -16,7 +16,7 @@ pub(super) mod sources;
 pub(super) mod storing;
 mod stretch;
 
-use super::notes::{Notes, at};
+use super::notes::{Arg, Notes, at};
 use super::table::Handler;
 use super::{Args, Command, Cx, Error, Flags, Group, KeySpec};
 
@@ -56,6 +56,7 @@ const NON_DETERMINISTIC: &[&str] = &["nondeterministic_output"];
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
     row("bzmpop", -5, Flags::WRITE.and(Flags::BLOCKING), blocking::bzmpop)
+        .notes(&WHERE)
         .keys(WAIT_ANY)
         .doc(
             "7.0.0",
@@ -124,6 +125,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(LOG),
     row("zinter", -3, Flags::READ, merge::zinter)
+        .notes(&MERGES)
         .keys(READ_ANY)
         .doc(
             "6.2.0",
@@ -141,6 +143,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(N*K), N being the size of the smallest and K their number"),
     row("zinterstore", -4, STORE, merge::zinterstore)
+        .notes(&MERGES)
         .keys(STORE_ANY)
         .doc(
             "2.0.0",
@@ -150,10 +153,12 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(N*K), N being the size of the smallest and K their number"),
     row("zlexcount", 4, LOOK, read::zlexcount)
+        .notes(&LEX)
         .keys(READ)
         .doc("2.8.9", "key min max", "Counts the members in a lexicographical range.")
         .cost(LOG),
     row("zmpop", -4, Flags::WRITE, remove::zmpop)
+        .notes(&WHERE)
         .keys(POP_ANY)
         .doc(
             "7.0.0",
@@ -174,6 +179,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("5.0.0", "key [count]", "Takes the members with the lowest scores out.")
         .cost(LOG_EACH),
     row("zrandmember", -2, Flags::READ, random::zrandmember)
+        .notes(&RANDOM)
         .keys(READ)
         .tips(NON_DETERMINISTIC)
         .doc("6.2.0", "key [count [WITHSCORES]]", "Returns members chosen at random.")
@@ -206,6 +212,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(LOG_AND_M),
     row("zrangestore", -5, STORE, range::zrangestore)
+        .notes(&RANGESTORE)
         .keys(STORE_ONE)
         .doc(
             "6.2.0",
@@ -224,6 +231,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("1.2.0", "key member [member ...]", "Removes members; the key too when none is left.")
         .cost(LOG_EACH),
     row("zremrangebylex", 4, Flags::WRITE, remove::zremrangebylex)
+        .notes(&LEX)
         .keys(DELETE)
         .doc("2.8.9", "key min max", "Removes the members in a lexicographical range.")
         .cost(LOG_AND_M),
@@ -286,6 +294,7 @@ pub static COMMANDS: &[Command] = &[
         "Returns a member's score.",
     ),
     row("zunion", -3, Flags::READ, merge::zunion)
+        .notes(&MERGES)
         .keys(READ_ANY)
         .doc(
             "6.2.0",
@@ -295,6 +304,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(MERGE),
     row("zunionstore", -4, STORE, merge::zunionstore)
+        .notes(&MERGES)
         .keys(STORE_ANY)
         .doc(
             "2.0.0",
@@ -313,37 +323,45 @@ const ZADD: Notes = Notes {
         ("6.2.0", "`GT` and `LT`."),
     ],
     args: &[
-        at("NX").since("3.0.2"),
-        at("XX").since("3.0.2"),
-        at("GT").since("6.2.0"),
-        at("LT").since("6.2.0"),
-        at("CH").since("3.0.2"),
-        at("INCR").since("3.0.2"),
+        at("nx_xx").name("condition").since("3.0.2"),
+        at("gt_lt").name("comparison").since("6.2.0"),
+        at("CH").name("change").since("3.0.2"),
+        at("INCR").name("increment").since("3.0.2"),
     ],
     ..Notes::NONE
 };
 const ZRANGE: Notes = Notes {
     history: &[("6.2.0", "`REV`, `BYSCORE`, `BYLEX` and `LIMIT`.")],
     args: &[
-        at("BYSCORE").since("6.2.0"),
-        at("BYLEX").since("6.2.0"),
+        at("start").kind("string"),
+        at("stop").kind("string"),
+        SORT_BY.since("6.2.0"),
         at("REV").since("6.2.0"),
         at("LIMIT").since("6.2.0"),
     ],
     ..Notes::NONE
 };
+const SORT_BY: Arg = at("byscore_bylex").name("sortby");
+const TEXTS: [Arg; 2] = [at("min").kind("string"), at("max").kind("string")];
+const LEX: Notes = Notes::args(&TEXTS);
+const RANGESTORE: Notes = Notes::args(&[TEXTS[0], TEXTS[1], SORT_BY]);
+const WHERE: Notes = Notes::args(&[at("min_max").name("where")]);
+const RANDOM: Notes = Notes::args(&[at("count_withscores").name("options")]);
+/// Weights may have fractions, but clients know them as Redis documents them.
+const MERGES: Notes =
+    Notes::args(&[at("WEIGHTS").kind("integer"), at("AGGREGATE").name("aggregate")]);
 const ZREM: Notes = Notes::history(&[("2.4.0", "Several members at a time.")]);
 const RANK: Notes = Notes::history(&[("7.2.0", "`WITHSCORE`.")]);
 const REVRANGE: Notes = Notes { deprecated: Some(("6.2.0", "`ZRANGE` with `REV`")), ..Notes::NONE };
-const RANGEBYLEX: Notes =
-    Notes { deprecated: Some(("6.2.0", "`ZRANGE` with `BYLEX`")), ..Notes::NONE };
+const RANGEBYLEX: Notes = Notes { deprecated: Some(("6.2.0", "`ZRANGE` with `BYLEX`")), ..LEX };
 const RANGEBYSCORE: Notes = Notes {
     history: &[("2.0.0", "`WITHSCORES`.")],
     deprecated: Some(("6.2.0", "`ZRANGE` with `BYSCORE`")),
+    args: &[at("WITHSCORES").since("2.0.0")],
     ..Notes::NONE
 };
 const REVRANGEBYLEX: Notes =
-    Notes { deprecated: Some(("6.2.0", "`ZRANGE` with `REV` and `BYLEX`")), ..Notes::NONE };
+    Notes { deprecated: Some(("6.2.0", "`ZRANGE` with `REV` and `BYLEX`")), ..LEX };
 const REVRANGEBYSCORE: Notes = Notes {
     history: &[("2.1.6", "`min` and `max` may be exclusive.")],
     deprecated: Some(("6.2.0", "`ZRANGE` with `REV` and `BYSCORE`")),
