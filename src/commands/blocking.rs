@@ -53,8 +53,6 @@ pub struct Wait<'w> {
 struct Blocked {
     client: Arc<Client>,
     resp3: bool,
-    /// The number of its command's row.
-    row: u16,
     kind: Type,
     serve: Box<Serve>,
 }
@@ -107,8 +105,7 @@ pub fn run(cx: &mut Cx<'_>, wait: Wait<'_>) -> Result<(), Error> {
         }
         let client = Arc::clone(&cx.session.client);
         let (resp3, kind, serve) = (cx.reply.resp3, wait.kind, wait.serve);
-        let row = cx.row.id;
-        let blocked = Blocked { client: Arc::clone(&client), resp3, row, kind, serve };
+        let blocked = Blocked { client: Arc::clone(&client), resp3, kind, serve };
         let waiter = Waiter::new(cx.db.db, wait.needs, Box::new(blocked));
         let waiting = cx.db.wait(&cx.shared.keyspace, wait.keys, waiter);
         // It is taken back by a client that finds nobody waiting any more; late is early enough.
@@ -331,9 +328,6 @@ fn serve_one(cx: &mut Cx<'_>, blocked: &Blocked, (db, key): (usize, Key<'_>)) ->
         Err(error) => {
             reply.clear();
             reply.error(error.text());
-            let stats = run::worker(cx);
-            stats.failed(blocked.row);
-            stats.error(&error.text());
         }
     }
     Some(reply.into_bytes())

@@ -224,6 +224,7 @@ pub fn score_out_of_memory(config: &Config, was_set: bool) -> std::io::Result<()
 fn reset_stat(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     cx.shared.metrics.reset();
     cx.shared.keyspace.lifetimes.reset();
+    cx.shared.keyspace.forget_freed();
     cx.db.keyspace.counters().iter().for_each(|counters| counters.reset());
     cx.reply.ok();
     Ok(())

@@ -234,7 +234,11 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
                 cx.session.resume = None;
                 group.backdate(std::mem::take(&mut cx.local.waited));
                 group.backdate(std::mem::take(&mut cx.session.spent));
-                group.alone(args, cx);
+                if cx.session.waiting.is_some() {
+                    cx.session.uncounted = Some(group.put_off(args, cx));
+                } else {
+                    group.alone(args, cx);
+                }
             }
             again
         }
@@ -593,6 +597,15 @@ impl<'a> Group<'a> {
         (self.len, self.commands) = (0, 0);
     }
 
+    /// As [`Group::alone`], of a command that waits now: most is counted when it has waited.
+    fn put_off(&mut self, args: Args<'_>, cx: &Cx<'_>) -> Box<Uncounted> {
+        let nanos = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.stats.add(Stat::Commands, 1);
+        self.stats.add(Stat::CommandNanos, nanos);
+        let slow = slow_entry(cx, args, nanos / 1_000);
+        Box::new(Uncounted { row: cx.row.id, nanos, slow })
+    }
+
     /// The command `cx.row` ran alone since [`Group::restart`].
     fn alone(&mut self, args: Args<'_>, cx: &Cx<'_>) {
         (self.runs[0], self.len, self.commands) = ((cx.row.id, 1), 1, 1);
@@ -600,27 +613,57 @@ impl<'a> Group<'a> {
     }
 }
 
+/// A command that waits, which counts when its reply is there.
+struct Uncounted {
+    row: u16,
+    nanos: u64,
+    slow: Option<SlowEntry>,
+}
+
+/// Counts the command for which `session` waited until now, and which got this `reply`.
+pub fn count_waited(shared: &Shared, local: &Local, session: &mut Session, reply: &[u8]) {
+    let Some(waited) = session.uncounted.take().and_then(|any| any.downcast::<Uncounted>().ok())
+    else {
+        return;
+    };
+    let stats = shared.metrics.worker(local.worker);
+    stats.ran(waited.row, 1, waited.nanos, local.config.latency_tracking);
+    if let Some(error) = reply.strip_prefix(b"-") {
+        stats.failed(waited.row);
+        stats.error(error.trim_ascii_end());
+    }
+    if let Some(entry) = waited.slow {
+        shared.metrics.slowlog.add(entry, local.config.slowlog_max_len);
+    }
+}
+
 /// Notes a command that took `micros`, if that is long by the configuration.
 fn slow(cx: &Cx<'_>, args: Args<'_>, micros: u64) {
     let config = &cx.local.config;
-    let flags = cx.row.command.flags;
-    if u64::try_from(config.slowlog_log_slower_than).is_ok_and(|limit| micros >= limit)
-        && !flags.has(Flags::SKIP_SLOWLOG)
-    {
-        let client = &cx.session.client;
-        let entry = SlowEntry {
-            id: 0,
-            at: cx.db.now / 1_000,
-            micros,
-            args: SlowLog::cut(secrets_out(cx.row, args)),
-            peer: client.origin.peer.clone(),
-            name: client.name(),
-        };
+    if let Some(entry) = slow_entry(cx, args, micros) {
         cx.shared.metrics.slowlog.add(entry, config.slowlog_max_len);
     }
+    let flags = cx.row.command.flags;
     let threshold = u64::try_from(config.latency_monitor_threshold).unwrap_or(0);
     if threshold > 0 && micros / 1_000 >= threshold {
         let event = if flags.has(Flags::FAST) { "fast-command" } else { "command" };
         cx.shared.metrics.latency.add(event, cx.db.now / 1_000, micros / 1_000);
     }
+}
+
+/// What the slow log shall say of a command that took `micros`, if that is long enough for it.
+fn slow_entry(cx: &Cx<'_>, args: Args<'_>, micros: u64) -> Option<SlowEntry> {
+    let limit = u64::try_from(cx.local.config.slowlog_log_slower_than).ok()?;
+    if micros < limit || cx.row.command.flags.has(Flags::SKIP_SLOWLOG) {
+        return None;
+    }
+    let client = &cx.session.client;
+    Some(SlowEntry {
+        id: 0,
+        at: cx.db.now / 1_000,
+        micros,
+        args: SlowLog::cut(secrets_out(cx.row, args)),
+        peer: client.origin.peer.clone(),
+        name: client.name(),
+    })
 }

@@ -442,8 +442,10 @@ impl Table {
     fn push(&mut self, command: &'static Command, parent: Option<u16>) -> u16 {
         let id = self.rows.len() as u16;
         let (first_key, ahead) = (command.first_key(), command.ahead());
-        let quick =
-            command.subcommands.is_empty() && command.flags.any(Flags::FAST.and(Flags::QUICK));
+        // What may wait needs its place in the reply known, however fast it is.
+        let quick = command.subcommands.is_empty()
+            && command.flags.any(Flags::FAST.and(Flags::QUICK))
+            && !command.flags.has(Flags::BLOCKING);
         self.rows.push(Row { command, parent, first_key, ahead, quick, id });
         id
     }

@@ -43,7 +43,12 @@ pub fn bytes() -> usize {
     BYTES.load(Ordering::Relaxed)
 }
 
-/// Objects that wait to be freed, and objects freed so far.
+/// Objects that wait to be freed, and objects freed since [`forget`].
 pub fn objects() -> (usize, usize) {
     (COUNT.load(Ordering::Relaxed), FREED.load(Ordering::Relaxed))
+}
+
+/// Counts freed objects from none on.
+pub fn forget() {
+    FREED.store(0, Ordering::Relaxed);
 }

@@ -255,7 +255,13 @@ impl Keyspace {
         }
     }
 
-    /// Keys that wait to be freed, and keys freed in the background so far.
+    /// Counts keys freed in the background from none on.
+    pub fn forget_freed(&self) {
+        self.flushed.freed.store(0, Ordering::Relaxed);
+        super::grave::forget();
+    }
+
+    /// Keys that wait to be freed, and keys freed in the background since they were last forgotten.
     pub fn lazy_free(&self) -> (usize, usize) {
         let flushed = &self.flushed;
         (flushed.pending.load(Ordering::Relaxed), flushed.freed.load(Ordering::Relaxed))

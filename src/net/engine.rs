@@ -2,7 +2,7 @@
 //! batch, the configuration.
 
 use super::shrink::{self, Change, Peak, Rule};
-use crate::commands::run::{Turn, run_batch};
+use crate::commands::run::{Turn, count_waited, run_batch};
 use crate::commands::{Local, Shared, blocking};
 use crate::config::Config;
 use crate::config::live::Cached;
@@ -162,6 +162,11 @@ impl Engine {
             blocking::look(turn, ready);
             None
         })
+    }
+
+    /// `session` has waited for this `reply`: its command counts now.
+    pub fn count_waited(&self, session: &mut Session, reply: &[u8]) {
+        count_waited(&self.shared, &self.local, session, reply);
     }
 
     /// Calls `work` with all that commands work with.

@@ -16,7 +16,7 @@ mod upkeep;
 
 use super::conn::{Conn, Why};
 use super::engine::Engine;
-use super::socket::Socket;
+use super::{shrink, socket::Socket};
 use crate::commands::Shared;
 use crate::mem;
 use crate::metrics::Stat;
@@ -456,6 +456,7 @@ impl Worker {
         }
         if self.is_over_output(conn, unsent) {
             self.engine.reply.clear();
+            self.engine.reply.bytes.shrink_to(shrink::FLOOR); // what it asked for is not to be expected again
             return Fate::Close;
         }
         let sent = conn.output.send(&mut conn.socket, &mut self.engine.reply);

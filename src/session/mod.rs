@@ -113,6 +113,8 @@ pub struct Session {
     pub watching: Option<Box<Watching>>,
     /// What its command waits for.
     pub waiting: Option<Box<Waiting>>,
+    /// What is to be counted of that command when the wait is over.
+    pub uncounted: Option<Box<dyn std::any::Any + Send>>,
     /// How it tracks keys.
     pub tracking: Option<Box<tracking::Tracking>>,
     /// EXEC runs the command: it must not wait.
@@ -137,6 +139,7 @@ impl Session {
             multi: None,
             watching: None,
             waiting: None,
+            uncounted: None,
             tracking: None,
             in_exec: false,
         }

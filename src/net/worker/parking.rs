@@ -79,6 +79,7 @@ impl Worker {
         self.engine.shared.clients.block(&client, false);
         client.flag(Flag::UNBLOCKABLE | Flag::TIMED, false);
         client.view.seen_ms.store(self.engine.now(), Ordering::Relaxed); // until now it waited for us
+        self.engine.count_waited(&mut conn.session, &withheld);
         let went = self.guarded(conn, |worker, conn| {
             worker.engine.reply.raw(&withheld);
             if done < batch.reqs.len() {
