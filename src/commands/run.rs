@@ -365,7 +365,7 @@ fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Result<(
         ))
         .into());
     }
-    if is_paused(cx, flags) {
+    if is_paused(cx, flags, args) {
         cx.session.after = After::Paused;
         return Err(Refusal::Wait);
     }
@@ -400,11 +400,17 @@ fn listens(row: &Row) -> bool {
 }
 
 /// Whether CLIENT PAUSE holds this command back.
-fn is_paused(cx: &Cx<'_>, flags: Flags) -> bool {
+fn is_paused(cx: &Cx<'_>, flags: Flags, args: Args<'_>) -> bool {
     match cx.shared.conditions.paused(cx.db.now) {
         None => false,
         Some((PauseKind::All, _)) => true,
-        Some((PauseKind::Write, _)) => flags.any(Flags::WRITE.and(Flags::MAY_REPLICATE)),
+        Some((PauseKind::Write, _)) if flags.has(Flags::WRITE) => true,
+        Some((PauseKind::Write, _)) => {
+            // EXEC's queued commands said then what their scripts say.
+            let queued = flags != cx.row.command.flags;
+            let flags = if queued { flags } else { scripting::flags(cx, cx.row, args) };
+            flags.has(Flags::MAY_REPLICATE)
+        }
     }
 }
 

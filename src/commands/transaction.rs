@@ -113,10 +113,11 @@ pub fn is_queueing(cx: &Cx<'_>, row: &Row) -> bool {
 /// Queues the command that was admitted.
 pub fn queue(cx: &mut Cx<'_>, args: Args<'_>) {
     let doomed = cx.session.is_dirty();
+    let flags = scripting::flags(cx, cx.row, args);
     if let Some(multi) = &mut cx.session.multi {
         // A queue that will never run is not worth its memory.
         if !multi.spoiled && !doomed {
-            multi.push(cx.row.id, cx.row.command.flags.0, args);
+            multi.push(cx.row.id, flags.0, args);
             cx.session.show_multi();
         }
     }

@@ -1,11 +1,11 @@
 //! Running scripts and functions.
 
-use super::super::table::{Begin, Find, Group};
+use super::super::table::{Begin, Find, Group, Row};
 use super::super::{Args, Command, Cx, Error, Flags, KeySpec, blocking, room, run};
 use super::catalog::About;
 use super::host::{Limits, Runner};
 use super::interpreter::Interpreter;
-use crate::script::text::Flags as Says;
+use crate::script::text::{self, Flags as Says};
 use crate::script::{Failure, Run};
 use crate::session::pause::Conditions;
 use crate::session::{After, Session};
@@ -92,6 +92,34 @@ fn fcall(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 fn fcall_ro(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     with_interpreter(cx, |cx, interpreter| function(cx, interpreter, args, true))
+}
+
+/// The properties of a command as far as the script that it names can tell: one that says that it writes
+/// nothing need not be held back as one that might.
+pub fn flags(cx: &Cx<'_>, row: &Row, args: Args<'_>) -> Flags {
+    let flags = row.command.flags;
+    if row.command.group != Group::Scripting || !flags.has(Flags::MAY_REPLICATE) {
+        return flags;
+    }
+    let catalog = &cx.shared.catalog;
+    let lower = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
+    let says = match (row.command.name, args.opt(1)) {
+        ("eval", Some(script)) => text::script(script).ok().and_then(|(flags, _)| flags),
+        ("evalsha", Some(sha)) => catalog.script(&lower(sha)).and_then(|script| script.flags),
+        ("fcall", Some(name)) => {
+            let name = lower(name);
+            catalog.libraries(|all| {
+                let functions = &all.functions.get(&name)?.functions;
+                let found = functions.iter().find(|f| f.name.eq_ignore_ascii_case(&name))?;
+                Some(found.flags)
+            })
+        }
+        _ => None,
+    };
+    match says {
+        Some(says) if says.has(Says::NO_WRITES) => flags.without(Flags::MAY_REPLICATE),
+        _ => flags,
+    }
 }
 
 /// Lends the worker's interpreter, made on first use.

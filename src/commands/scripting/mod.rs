@@ -11,6 +11,7 @@ mod script;
 
 use super::Command;
 pub use catalog::Catalog;
+pub use eval::flags;
 pub use interpreter::Interpreter;
 pub use script::busy;
 
