@@ -3,6 +3,7 @@
 use super::Cx;
 use crate::config::{Config, EvictionPolicy};
 use crate::db::{Evict, Order};
+use crate::session::tracking;
 use std::time::{Duration, Instant};
 
 /// Removes keys until memory is below `maxmemory` again, or for as long as one command may take
@@ -26,10 +27,12 @@ fn evict(cx: &mut Cx<'_>, limit: u64) -> bool {
     made
 }
 
-/// Memory in use, less that of clients which are being closed: that is about to be free without the
-/// loss of a key.
+/// Memory in use, less that of clients which are being closed and of invalidations on their way: that is
+/// about to be free without the loss of a key. (Were the latter counted, the news of keys that went
+/// would be why more must go.)
 fn kept(cx: &Cx<'_>) -> u64 {
-    cx.db.used_memory().saturating_sub(cx.shared.clients.leaving()) as u64
+    let passing = cx.shared.clients.leaving() + tracking::in_mail();
+    cx.db.used_memory().saturating_sub(passing) as u64
 }
 
 /// Bytes that a worker may hold back, unseen by the others, after it has made room.

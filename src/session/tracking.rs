@@ -9,11 +9,11 @@ use super::mail::Mail;
 use super::registry::{Client, Flag, Registry};
 use crate::db::{Keyspace, Stale, Wants};
 use crate::resp::Reply;
-use crate::sync::Ordering;
+use crate::sync::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The channel that a RESP2 client listens to for redirected invalidations.
 pub const CHANNEL: &[u8] = b"__redis__:invalidate";
@@ -153,48 +153,80 @@ impl Trackers {
     }
 }
 
-/// An invalidation as both protocols put it.
+/// An invalidation as both protocols put it, each only once a client needs it.
 #[derive(Debug)]
 pub struct Invalid {
-    resp2: Bytes,
-    resp3: Bytes,
+    /// The array of keys, encoded alike by both; none if all keys are meant.
+    keys: Option<Bytes>,
+    resp2: OnceLock<Bytes>,
+    resp3: OnceLock<Bytes>,
+}
+
+/// Bytes of keys in invalidations that are on their way.
+static IN_MAIL: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of keys in invalidations that no worker has read yet, and of what is done with them there.
+pub fn in_mail() -> usize {
+    IN_MAIL.load(Ordering::Relaxed)
 }
 
 impl Invalid {
     /// Of some keys.
     pub fn keys<'k>(keys: impl Iterator<Item = &'k [u8]> + Clone) -> Arc<Self> {
-        Self::new(|reply| {
-            reply.array(keys.clone().count());
-            keys.clone().for_each(|key| reply.bulk(key));
-        })
+        let mut array = Reply::default();
+        array.array(keys.clone().count());
+        keys.for_each(|key| array.bulk(key));
+        Self::new(Some(Bytes::copy_from_slice(&array.into_bytes())))
     }
 
     /// Of everything.
     pub fn all() -> Arc<Self> {
-        Self::new(Reply::null)
+        Self::new(None)
     }
 
-    fn new(body: impl Fn(&mut Reply)) -> Arc<Self> {
-        let mut resp3 = Reply::of_protocol(true);
-        resp3.push(2);
-        resp3.bulk(b"invalidate");
-        body(&mut resp3);
-        let mut resp2 = Reply::of_protocol(false);
-        resp2.push(3);
-        resp2.bulk(b"message");
-        resp2.bulk(CHANNEL);
-        body(&mut resp2);
-        Arc::new(Self { resp2: resp2.into_bytes(), resp3: resp3.into_bytes() })
+    fn new(keys: Option<Bytes>) -> Arc<Self> {
+        let invalid = Self { keys, resp2: OnceLock::new(), resp3: OnceLock::new() };
+        IN_MAIL.fetch_add(invalid.weight(), Ordering::Relaxed);
+        Arc::new(invalid)
+    }
+
+    fn weight(&self) -> usize {
+        self.keys.as_ref().map_or(0, Bytes::len)
     }
 
     /// The bytes for a client of protocol 3.
-    pub const fn push(&self) -> &Bytes {
-        &self.resp3
+    pub fn push(&self) -> &Bytes {
+        self.resp3.get_or_init(|| {
+            let mut reply = Reply::of_protocol(true);
+            reply.push(2);
+            reply.bulk(b"invalidate");
+            self.end(reply)
+        })
     }
 
     /// The bytes for a client of protocol 2 that listens for redirected invalidations.
-    pub const fn message(&self) -> &Bytes {
-        &self.resp2
+    pub fn message(&self) -> &Bytes {
+        self.resp2.get_or_init(|| {
+            let mut reply = Reply::of_protocol(false);
+            reply.push(3);
+            reply.bulk(b"message");
+            reply.bulk(CHANNEL);
+            self.end(reply)
+        })
+    }
+
+    fn end(&self, mut reply: Reply) -> Bytes {
+        match &self.keys {
+            Some(keys) => reply.raw(keys),
+            None => reply.null(),
+        }
+        reply.into_bytes()
+    }
+}
+
+impl Drop for Invalid {
+    fn drop(&mut self) {
+        IN_MAIL.fetch_sub(self.weight(), Ordering::Relaxed);
     }
 }
 
