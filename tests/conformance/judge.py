@@ -53,7 +53,8 @@ def judge(outcomes, whole=True):
                 lost += 1
             else:
                 bad.append((r.unit, case, errors.get(case, "not reached")))
-        stale += [(r.unit, case) for case in listed if whole and case not in missing]
+        tried = [case for case in listed if case not in left_out(r.unit)]
+        stale += [(r.unit, case) for case in tried if whole and case not in missing]
         # What is neither a case nor a reference: errors between cases lose the rest of a block.
         for case, error in r.failed:
             if case not in redis.get(r.unit, {}) and case not in listed:
