@@ -20,7 +20,7 @@ const fn row(name: &'static str, arity: i16, run: Handler) -> Command {
 }
 
 static SUBCOMMANDS: &[Command] = &[
-    row("channels", -2, channels)
+    row("channels", -2, |cx, args| list(cx, args, Kind::Channel))
         .flags(ASK)
         .doc("2.8.0", "[pattern]", "Lists the channels that have subscribers.")
         .cost("O(N) in the number of channels, the pattern taken as short."),
@@ -29,15 +29,15 @@ static SUBCOMMANDS: &[Command] = &[
         .flags(ASK)
         .doc("2.8.0", "", "Counts the patterns that have subscribers.")
         .cost("O(1)"),
-    row("numsub", -2, numsub)
+    row("numsub", -2, |cx, args| numbers(cx, args, Kind::Channel))
         .flags(ASK)
         .doc("2.8.0", "[channel [channel ...]]", "Counts the subscribers of channels.")
         .cost("O(N) in the number of channels asked for."),
-    row("shardchannels", -2, shard_channels)
+    row("shardchannels", -2, |cx, args| list(cx, args, Kind::Shard))
         .flags(ASK)
         .doc("7.0.0", "[pattern]", "Lists the shard channels that have subscribers.")
         .cost("O(N) in the number of shard channels, the pattern taken as short."),
-    row("shardnumsub", -2, shard_numsub)
+    row("shardnumsub", -2, |cx, args| numbers(cx, args, Kind::Shard))
         .flags(ASK)
         .doc(
             "7.0.0",
@@ -51,22 +51,22 @@ const CHANNELS: &[KeySpec] = &[KeySpec::range(1, -1, 1, &["NOT_KEY"])];
 
 /// The rows of this file.
 pub static COMMANDS: &[Command] = &[
-    row("psubscribe", -2, psubscribe)
+    row("psubscribe", -2, |cx, args| listen(cx, args, Kind::Pattern))
         .flags(LISTEN)
         .doc("2.0.0", "pattern [pattern ...]", "Listens to all channels whose name matches.")
         .cost("O(N) in the number of patterns."),
-    row("publish", 3, publish)
+    row("publish", 3, |cx, args| send(cx, args, Kind::Channel))
         .flags(PUBLISH)
         .doc("2.0.0", "channel message", "Sends a message to whoever listens to the channel.")
         .cost("O(N+M): N subscribers of the channel, M patterns of all clients."),
     Command::container("pubsub", Group::Pubsub, SUBCOMMANDS)
         .doc("2.8.0", "", "Tells who listens.")
         .cost("Depends on the subcommand."),
-    row("punsubscribe", -1, punsubscribe)
+    row("punsubscribe", -1, |cx, args| leave(cx, args, Kind::Pattern))
         .flags(LISTEN)
         .doc("2.0.0", "[pattern [pattern ...]]", "Stops listening to patterns.")
         .cost("O(N) in the number of patterns."),
-    row("spublish", 3, spublish)
+    row("spublish", 3, |cx, args| send(cx, args, Kind::Shard))
         .flags(PUBLISH)
         .keys(&[KeySpec::one(1, &["NOT_KEY"])])
         .doc(
@@ -75,21 +75,21 @@ pub static COMMANDS: &[Command] = &[
             "Sends a message to whoever listens to the shard channel.",
         )
         .cost("O(N) in the number of subscribers."),
-    row("ssubscribe", -2, ssubscribe)
+    row("ssubscribe", -2, |cx, args| listen(cx, args, Kind::Shard))
         .flags(LISTEN)
         .keys(CHANNELS)
         .doc("7.0.0", "shardchannel [shardchannel ...]", "Listens to shard channels.")
         .cost("O(N) in the number of shard channels."),
-    row("subscribe", -2, subscribe)
+    row("subscribe", -2, |cx, args| listen(cx, args, Kind::Channel))
         .flags(LISTEN)
         .doc("2.0.0", "channel [channel ...]", "Listens to channels.")
         .cost("O(N) in the number of channels."),
-    row("sunsubscribe", -1, sunsubscribe)
+    row("sunsubscribe", -1, |cx, args| leave(cx, args, Kind::Shard))
         .flags(LISTEN)
         .keys(CHANNELS)
         .doc("7.0.0", "[shardchannel [shardchannel ...]]", "Stops listening to shard channels.")
         .cost("O(N) in the number of shard channels."),
-    row("unsubscribe", -1, unsubscribe)
+    row("unsubscribe", -1, |cx, args| leave(cx, args, Kind::Channel))
         .flags(LISTEN)
         .doc("2.0.0", "[channel [channel ...]]", "Stops listening to channels.")
         .cost("O(N) in the number of channels."),
@@ -174,30 +174,6 @@ fn leave(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Result<(), Error> {
     Ok(())
 }
 
-fn subscribe(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    listen(cx, args, Kind::Channel)
-}
-
-fn psubscribe(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    listen(cx, args, Kind::Pattern)
-}
-
-fn ssubscribe(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    listen(cx, args, Kind::Shard)
-}
-
-fn unsubscribe(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    leave(cx, args, Kind::Channel)
-}
-
-fn punsubscribe(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    leave(cx, args, Kind::Pattern)
-}
-
-fn sunsubscribe(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    leave(cx, args, Kind::Shard)
-}
-
 /// The session ends, or begins anew: it listens to nothing any more, and nobody is told.
 pub fn forget(cx: &mut Cx<'_>) {
     if let Some(to) = cx.session.subscriptions.take() {
@@ -222,14 +198,6 @@ fn send(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Result<(), Error> {
     Ok(())
 }
 
-fn publish(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    send(cx, args, Kind::Channel)
-}
-
-fn spublish(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    send(cx, args, Kind::Shard)
-}
-
 fn list(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Result<(), Error> {
     if args.len() > 3 {
         return Err(help::wrong(args));
@@ -242,14 +210,6 @@ fn list(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Result<(), Error> {
     Ok(())
 }
 
-fn channels(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    list(cx, args, Kind::Channel)
-}
-
-fn shard_channels(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    list(cx, args, Kind::Shard)
-}
-
 fn numbers(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Result<(), Error> {
     cx.reply.array((args.len() - 2) * 2);
     for name in args.iter().skip(2) {
@@ -257,14 +217,6 @@ fn numbers(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Result<(), Error> {
         cx.reply.count(cx.shared.clients.hub.listeners(kind, name));
     }
     Ok(())
-}
-
-fn numsub(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    numbers(cx, args, Kind::Channel)
-}
-
-fn shard_numsub(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    numbers(cx, args, Kind::Shard)
 }
 
 fn numpat(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
