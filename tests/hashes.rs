@@ -8,19 +8,13 @@ mod server;
 use server::{Client, Server};
 use std::time::{Duration, Instant};
 
-/// Sends a command and expects the exact reply.
-fn check(client: &mut Client, command: &str, reply: &str) {
-    client.send(format!("{command}\r\n").as_bytes());
-    client.expect(reply.as_bytes());
-}
-
 #[test]
 fn errors_and_shapes() {
     let server = Server::start(&["--io-threads", "1"]);
     let mut client = server.client();
     let client = &mut client;
     let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
-    check(client, "SET s 1", "+OK\r\n");
+    client.check("SET s 1", "+OK\r\n");
     let commands = [
         "HSET s f v",
         "HGET s f",
@@ -45,44 +39,41 @@ fn errors_and_shapes() {
         "HGETDEL s FIELDS 1 f",
         "HSETEX s FIELDS 1 f v",
     ];
-    commands.iter().for_each(|command| check(client, command, wrong));
-    check(client, "HSET h f v", ":1\r\n");
-    check(client, "GET h", wrong);
+    commands.iter().for_each(|command| client.check(command, wrong));
+    client.check("HSET h f v", ":1\r\n");
+    client.check("GET h", wrong);
     let arity = |name: &str| format!("-ERR wrong number of arguments for '{name}' command\r\n");
-    check(client, "HSET h f", &arity("hset"));
-    check(client, "HSET h f v g", &arity("hset"));
-    check(client, "HMSET h f v g", &arity("hmset"));
-    check(client, "HGET h", &arity("hget"));
-    check(client, "HSET n f abc g 5 h 1.5", ":3\r\n");
-    check(client, "HINCRBY n f 1", "-ERR hash value is not an integer\r\n");
-    check(client, "HINCRBY n g x", "-ERR value is not an integer or out of range\r\n");
-    check(
-        client,
-        "HINCRBY n g 9223372036854775807",
-        "-ERR increment or decrement would overflow\r\n",
-    );
-    check(client, "HINCRBYFLOAT n f 1", "-ERR hash value is not a float\r\n");
-    check(client, "HINCRBYFLOAT n h x", "-ERR value is not a valid float\r\n");
-    check(client, "HINCRBYFLOAT n h 0.25", "$4\r\n1.75\r\n");
-    check(client, "HRANDFIELD n 1 X", "-ERR syntax error\r\n");
-    check(client, "HSCAN n x", "-ERR invalid cursor\r\n");
-    check(client, "HSCAN n 0 COUNT 0", "-ERR syntax error\r\n");
-    check(client, "HSCAN none 0 COUNT 0", "*2\r\n$1\r\n0\r\n*0\r\n");
-    check(client, "HSCAN n 0 MATCH g NOVALUES", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\ng\r\n");
-    check(client, "HGETALL h", "*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
-    check(client, "HMGET h f g", "*2\r\n$1\r\nv\r\n$-1\r\n");
-    check(client, "HDEL h g", ":0\r\n");
-    check(client, "HDEL h f f", ":1\r\n");
-    check(client, "EXISTS h", ":0\r\n");
+    client.check("HSET h f", &arity("hset"));
+    client.check("HSET h f v g", &arity("hset"));
+    client.check("HMSET h f v g", &arity("hmset"));
+    client.check("HGET h", &arity("hget"));
+    client.check("HSET n f abc g 5 h 1.5", ":3\r\n");
+    client.check("HINCRBY n f 1", "-ERR hash value is not an integer\r\n");
+    client.check("HINCRBY n g x", "-ERR value is not an integer or out of range\r\n");
+    client
+        .check("HINCRBY n g 9223372036854775807", "-ERR increment or decrement would overflow\r\n");
+    client.check("HINCRBYFLOAT n f 1", "-ERR hash value is not a float\r\n");
+    client.check("HINCRBYFLOAT n h x", "-ERR value is not a valid float\r\n");
+    client.check("HINCRBYFLOAT n h 0.25", "$4\r\n1.75\r\n");
+    client.check("HRANDFIELD n 1 X", "-ERR syntax error\r\n");
+    client.check("HSCAN n x", "-ERR invalid cursor\r\n");
+    client.check("HSCAN n 0 COUNT 0", "-ERR syntax error\r\n");
+    client.check("HSCAN none 0 COUNT 0", "*2\r\n$1\r\n0\r\n*0\r\n");
+    client.check("HSCAN n 0 MATCH g NOVALUES", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\ng\r\n");
+    client.check("HGETALL h", "*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    client.check("HMGET h f g", "*2\r\n$1\r\nv\r\n$-1\r\n");
+    client.check("HDEL h g", ":0\r\n");
+    client.check("HDEL h f f", ":1\r\n");
+    client.check("EXISTS h", ":0\r\n");
     client.send(b"HELLO 3\r\nHSET h f v\r\n");
     while client.line() != ":1" {}
-    check(client, "HGETALL h", "%1\r\n$1\r\nf\r\n$1\r\nv\r\n");
-    check(client, "HRANDFIELD h 1 WITHVALUES", "*1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
-    check(client, "HGET h g", "_\r\n");
+    client.check("HGETALL h", "%1\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    client.check("HRANDFIELD h 1 WITHVALUES", "*1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    client.check("HGET h g", "_\r\n");
 }
 
 fn encoding(client: &mut Client, key: &str, name: &str) {
-    check(client, &format!("OBJECT ENCODING {key}"), &format!("${}\r\n{name}\r\n", name.len()));
+    client.check(&format!("OBJECT ENCODING {key}"), &format!("${}\r\n{name}\r\n", name.len()));
 }
 
 #[test]
@@ -91,22 +82,22 @@ fn a_hash_grows_by_number_and_by_length() {
     let mut client = server.client();
     let client = &mut client;
     for i in 0..4 {
-        check(client, &format!("HSET h f{i} {i}"), ":1\r\n");
+        client.check(&format!("HSET h f{i} {i}"), ":1\r\n");
     }
     encoding(client, "h", "listpack");
-    check(client, "HSET h f3 9", ":0\r\n");
+    client.check("HSET h f3 9", ":0\r\n");
     encoding(client, "h", "listpack");
-    check(client, "HSET h f4 4", ":1\r\n");
+    client.check("HSET h f4 4", ":1\r\n");
     encoding(client, "h", "hashtable");
-    check(client, "HMGET h f0 f3 f4 f5", "*4\r\n$1\r\n0\r\n$1\r\n9\r\n$1\r\n4\r\n$-1\r\n");
-    check(client, "CONFIG SET hash-max-listpack-value 10", "+OK\r\n");
-    check(client, "HSET long f 01234567890", ":1\r\n");
+    client.check("HMGET h f0 f3 f4 f5", "*4\r\n$1\r\n0\r\n$1\r\n9\r\n$1\r\n4\r\n$-1\r\n");
+    client.check("CONFIG SET hash-max-listpack-value 10", "+OK\r\n");
+    client.check("HSET long f 01234567890", ":1\r\n");
     encoding(client, "long", "hashtable");
-    check(client, "COPY h copy", ":1\r\n");
-    check(client, "HINCRBY copy f0 5", ":5\r\n");
-    check(client, "HGET h f0", "$1\r\n0\r\n");
-    check(client, "HDEL h f0 f1 f2 f3 f4", ":5\r\n");
-    check(client, "EXISTS h copy", ":1\r\n");
+    client.check("COPY h copy", ":1\r\n");
+    client.check("HINCRBY copy f0 5", ":5\r\n");
+    client.check("HGET h f0", "$1\r\n0\r\n");
+    client.check("HDEL h f0 f1 f2 f3 f4", ":5\r\n");
+    client.check("EXISTS h copy", ":1\r\n");
 }
 
 /// A compact hash of some kilobytes is edited in place; in every encoding it is the same value.
@@ -117,32 +108,32 @@ fn a_long_compact_hash_is_the_same_value() {
     let client = &mut client;
     let mut digests = Vec::new();
     for (key, entries) in [("packed", 512), ("large", 1)] {
-        check(client, &format!("CONFIG SET hash-max-listpack-entries {entries}"), "+OK\r\n");
+        client.check(&format!("CONFIG SET hash-max-listpack-entries {entries}"), "+OK\r\n");
         for i in 0..300 {
-            check(client, &format!("HSET {key} field:{i} some-value-{i}"), ":1\r\n");
+            client.check(&format!("HSET {key} field:{i} some-value-{i}"), ":1\r\n");
         }
-        check(client, &format!("HSET {key} field:7 other field:8 9"), ":0\r\n");
-        check(client, &format!("HDEL {key} field:9 field:10 none"), ":2\r\n");
-        check(client, &format!("HINCRBY {key} field:8 1"), ":10\r\n");
-        check(client, &format!("HLEN {key}"), ":298\r\n");
+        client.check(&format!("HSET {key} field:7 other field:8 9"), ":0\r\n");
+        client.check(&format!("HDEL {key} field:9 field:10 none"), ":2\r\n");
+        client.check(&format!("HINCRBY {key} field:8 1"), ":10\r\n");
+        client.check(&format!("HLEN {key}"), ":298\r\n");
         encoding(client, key, if entries == 1 { "hashtable" } else { "listpack" });
-        check(client, &format!("HEXPIRE {key} 100 FIELDS 1 field:8"), "*1\r\n:1\r\n");
+        client.check(&format!("HEXPIRE {key} 100 FIELDS 1 field:8"), "*1\r\n:1\r\n");
         encoding(client, key, if entries == 1 { "hashtable" } else { "listpackex" });
         client.send(format!("DEBUG DIGEST-VALUE {key}\r\n").as_bytes());
         client.expect(b"*1\r\n");
         digests.push(client.line());
     }
     assert_eq!(digests[0], digests[1]);
-    check(client, "CONFIG SET hash-max-listpack-entries 512", "+OK\r\n");
-    check(client, "COPY packed copy", ":1\r\n");
-    check(client, "HPEXPIRE copy 1 FIELDS 1 field:7", "*1\r\n:1\r\n");
+    client.check("CONFIG SET hash-max-listpack-entries 512", "+OK\r\n");
+    client.check("COPY packed copy", ":1\r\n");
+    client.check("HPEXPIRE copy 1 FIELDS 1 field:7", "*1\r\n:1\r\n");
     std::thread::sleep(Duration::from_millis(5));
-    check(client, "HSET copy field:8 x", ":0\r\n");
-    check(client, "HMGET copy field:7 field:8", "*2\r\n$-1\r\n$1\r\nx\r\n");
-    check(client, "HMGET packed field:7 field:8", "*2\r\n$5\r\nother\r\n$2\r\n10\r\n");
-    check(client, &format!("HSET copy field:8 {}", "x".repeat(65)), ":0\r\n");
+    client.check("HSET copy field:8 x", ":0\r\n");
+    client.check("HMGET copy field:7 field:8", "*2\r\n$-1\r\n$1\r\nx\r\n");
+    client.check("HMGET packed field:7 field:8", "*2\r\n$5\r\nother\r\n$2\r\n10\r\n");
+    client.check(&format!("HSET copy field:8 {}", "x".repeat(65)), ":0\r\n");
     encoding(client, "copy", "hashtable");
-    check(client, "HLEN copy", ":297\r\n");
+    client.check("HLEN copy", ":297\r\n");
 }
 
 #[test]
@@ -150,35 +141,35 @@ fn fields_end() {
     let server = Server::start(&["--io-threads", "2", "--hash-max-listpack-entries", "3"]);
     let (mut client, mut other) = (server.client(), server.client());
     let client = &mut client;
-    check(client, "CONFIG SET notify-keyspace-events KEA", "+OK\r\n");
+    client.check("CONFIG SET notify-keyspace-events KEA", "+OK\r\n");
     other.send(b"SUBSCRIBE __keyevent@0__:hexpired __keyevent@0__:del\r\n");
     (0..12).for_each(|_| _ = other.line());
     for (key, fields) in [("small", 3), ("large", 9)] {
         for i in 0..fields {
-            check(client, &format!("HSET {key} f{i} v"), ":1\r\n");
+            client.check(&format!("HSET {key} f{i} v"), ":1\r\n");
         }
         let all = format!("HEXPIRE {key} 100 FIELDS 4 f0 f1 f2 none");
-        check(client, &all, "*4\r\n:1\r\n:1\r\n:1\r\n:-2\r\n");
+        client.check(&all, "*4\r\n:1\r\n:1\r\n:1\r\n:-2\r\n");
         encoding(client, key, if fields == 3 { "listpackex" } else { "hashtable" });
-        check(client, &format!("HTTL {key} FIELDS 2 f0 none"), "*2\r\n:100\r\n:-2\r\n");
-        check(client, &format!("HEXPIRE {key} 50 GT FIELDS 1 f0"), "*1\r\n:0\r\n");
-        check(client, &format!("HEXPIRE {key} 50 LT FIELDS 1 f0"), "*1\r\n:1\r\n");
-        check(client, &format!("HEXPIRE {key} 90 NX FIELDS 1 f0"), "*1\r\n:0\r\n");
-        check(client, &format!("HPERSIST {key} FIELDS 2 f0 f0"), "*2\r\n:1\r\n:-1\r\n");
-        check(client, &format!("HEXPIRE {key} 90 XX FIELDS 1 f0"), "*1\r\n:0\r\n");
-        check(client, &format!("HEXPIREAT {key} 1 FIELDS 1 f0"), "*1\r\n:2\r\n");
-        check(client, &format!("HEXISTS {key} f0"), ":0\r\n");
-        check(client, &format!("HSET {key} f1 w"), ":0\r\n");
-        check(client, &format!("HTTL {key} FIELDS 1 f1"), "*1\r\n:-1\r\n");
-        check(client, &format!("HINCRBY {key} f2 1"), "-ERR hash value is not an integer\r\n");
-        check(client, &format!("HSETEX {key} FNX EX 5 FIELDS 1 f1 x"), ":0\r\n");
-        check(client, &format!("HSETEX {key} PX 200 FIELDS 1 f1 x"), ":1\r\n");
-        check(client, &format!("HGETEX {key} PX 200 FIELDS 2 f2 no"), "*2\r\n$1\r\nv\r\n$-1\r\n");
+        client.check(&format!("HTTL {key} FIELDS 2 f0 none"), "*2\r\n:100\r\n:-2\r\n");
+        client.check(&format!("HEXPIRE {key} 50 GT FIELDS 1 f0"), "*1\r\n:0\r\n");
+        client.check(&format!("HEXPIRE {key} 50 LT FIELDS 1 f0"), "*1\r\n:1\r\n");
+        client.check(&format!("HEXPIRE {key} 90 NX FIELDS 1 f0"), "*1\r\n:0\r\n");
+        client.check(&format!("HPERSIST {key} FIELDS 2 f0 f0"), "*2\r\n:1\r\n:-1\r\n");
+        client.check(&format!("HEXPIRE {key} 90 XX FIELDS 1 f0"), "*1\r\n:0\r\n");
+        client.check(&format!("HEXPIREAT {key} 1 FIELDS 1 f0"), "*1\r\n:2\r\n");
+        client.check(&format!("HEXISTS {key} f0"), ":0\r\n");
+        client.check(&format!("HSET {key} f1 w"), ":0\r\n");
+        client.check(&format!("HTTL {key} FIELDS 1 f1"), "*1\r\n:-1\r\n");
+        client.check(&format!("HINCRBY {key} f2 1"), "-ERR hash value is not an integer\r\n");
+        client.check(&format!("HSETEX {key} FNX EX 5 FIELDS 1 f1 x"), ":0\r\n");
+        client.check(&format!("HSETEX {key} PX 200 FIELDS 1 f1 x"), ":1\r\n");
+        client.check(&format!("HGETEX {key} PX 200 FIELDS 2 f2 no"), "*2\r\n$1\r\nv\r\n$-1\r\n");
         let rest = fields - 3;
         for i in 3..fields {
-            check(client, &format!("HGETDEL {key} FIELDS 1 f{i}"), "*1\r\n$1\r\nv\r\n");
+            client.check(&format!("HGETDEL {key} FIELDS 1 f{i}"), "*1\r\n$1\r\nv\r\n");
         }
-        check(client, &format!("HLEN {key}"), ":2\r\n");
+        client.check(&format!("HLEN {key}"), ":2\r\n");
         assert!(rest == 0 || rest == 6);
         let began = Instant::now();
         loop {
@@ -189,7 +180,7 @@ fn fields_end() {
             assert!(began.elapsed() < Duration::from_secs(5));
             std::thread::sleep(Duration::from_millis(5));
         }
-        check(client, &format!("HGETALL {key}"), "*0\r\n");
+        client.check(&format!("HGETALL {key}"), "*0\r\n");
         // The background takes the fields and the empty hash away, and tells so.
         for event in ["hexpired", "del"] {
             let channel = format!("__keyevent@0__:{event}");
@@ -197,7 +188,7 @@ fn fields_end() {
             let message = format!("*3\r\n$7\r\nmessage\r\n${a}\r\n{channel}\r\n${b}\r\n{key}\r\n");
             other.expect(message.as_bytes());
         }
-        check(client, &format!("EXISTS {key}"), ":0\r\n");
+        client.check(&format!("EXISTS {key}"), ":0\r\n");
     }
 }
 
@@ -244,13 +235,11 @@ fn random_fields_and_walks_over_large_hashes() {
     let mut client = server.client();
     let client = &mut client;
     for i in 0..3000 {
-        check(client, &format!("HSET h f{i} {i}"), ":1\r\n");
+        client.check(&format!("HSET h f{i} {i}"), ":1\r\n");
     }
     let mut names = |command: &str| {
-        client.send(format!("{command}\r\n").as_bytes());
-        let head = client.line();
-        let count: usize = head[1..].parse().unwrap();
-        (0..count).map(|_| (client.line(), client.line()).1).collect::<Vec<String>>()
+        client.say(command);
+        client.texts()
     };
     for count in [1, 10, 999, 1500, 2999, 3000, 4000] {
         let mut found = names(&format!("HRANDFIELD h {count}"));
@@ -260,24 +249,7 @@ fn random_fields_and_walks_over_large_hashes() {
     }
     assert_eq!(names("HRANDFIELD h -5000").len(), 5000);
     assert_eq!(names("HRANDFIELD h -50 WITHVALUES").len(), 100);
-    let mut seen = std::collections::HashSet::new();
-    let mut cursor = "0".to_owned();
-    loop {
-        client.send(format!("HSCAN h {cursor} COUNT 50\r\n").as_bytes());
-        assert_eq!(client.line(), "*2");
-        client.line();
-        cursor = client.line();
-        let count: usize = client.line()[1..].parse().unwrap();
-        for at in 0..count {
-            client.line();
-            let text = client.line();
-            if at % 2 == 0 {
-                seen.insert(text);
-            }
-        }
-        if cursor == "0" {
-            break;
-        }
-    }
+    let seen = client.walk("HSCAN h", " COUNT 50");
+    let seen: std::collections::HashSet<_> = seen.into_iter().step_by(2).collect();
     assert_eq!(seen.len(), 3000);
 }

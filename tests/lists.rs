@@ -4,22 +4,9 @@
 
 mod server;
 
-use server::{Client, Server, request};
+use server::{Client, Server, WRONG_TYPE, bulks, request};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
-
-fn ask(client: &mut Client, command: &str, want: &str) {
-    client.send(format!("{command}\r\n").as_bytes());
-    client.expect(want.as_bytes());
-}
-
-fn bulks(texts: &[&str]) -> String {
-    let mut reply = format!("*{}\r\n", texts.len());
-    texts.iter().for_each(|text| reply.push_str(&format!("${}\r\n{text}\r\n", text.len())));
-    reply
-}
 
 #[test]
 fn elements_come_and_go_at_both_ends() {
@@ -56,7 +43,7 @@ fn elements_come_and_go_at_both_ends() {
         ("OBJECT ENCODING l", "$9\r\nquicklist\r\n"),
         ("TYPE l", "+list\r\n"),
     ] {
-        ask(&mut client, command, want);
+        client.check(command, want);
     }
 }
 
@@ -82,7 +69,7 @@ fn several_lists_change_in_one_step() {
         ("RPOPLPUSH one one", "$1\r\nx\r\n"),
         ("TTL one", ":100\r\n"),
     ] {
-        ask(&mut client, command, want);
+        client.check(command, want);
     }
 }
 
@@ -90,8 +77,8 @@ fn several_lists_change_in_one_step() {
 fn errors_are_those_of_redis() {
     let server = Server::start(&[]);
     let mut client = server.client();
-    ask(&mut client, "SET s v", "+OK\r\n");
-    ask(&mut client, "RPUSH l a", ":1\r\n");
+    client.check("SET s v", "+OK\r\n");
+    client.check("RPUSH l a", ":1\r\n");
     for command in [
         "LPUSH s a",
         "RPUSHX s a",
@@ -110,9 +97,9 @@ fn errors_are_those_of_redis() {
         "LMOVE s l LEFT LEFT",
         "LMPOP 1 s LEFT",
     ] {
-        ask(&mut client, command, WRONG_TYPE);
+        client.check(command, WRONG_TYPE);
     }
-    ask(&mut client, "GET l", WRONG_TYPE);
+    client.check("GET l", WRONG_TYPE);
     let not_an_integer = "-ERR value is not an integer or out of range\r\n";
     for (command, want) in [
         ("LPOP", "-ERR wrong number of arguments for 'lpop' command\r\n"),
@@ -136,7 +123,7 @@ fn errors_are_those_of_redis() {
         ("LPOS l a RANK", "-ERR syntax error\r\n"),
         ("LRANGE l 0 -1", &bulks(&["a"])),
     ] {
-        ask(&mut client, command, want);
+        client.check(command, want);
     }
 }
 
@@ -174,7 +161,7 @@ fn long_replies_are_of_one_moment_and_stop_nobody() {
             let mut slowest = Duration::ZERO;
             while !done.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                ask(&mut other, "SET k v", "+OK\r\n");
+                other.check("SET k v", "+OK\r\n");
                 slowest = slowest.max(began.elapsed());
             }
             slowest

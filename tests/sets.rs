@@ -1,69 +1,23 @@
 //! Sets over the wire: texts of errors, shapes of replies, encodings, and what many clients may rely
 //! on: SMOVE loses and doubles nothing, SUNION and SMEMBERS are of one instant, SPOP gives each member
-//! to one client, SSCAN misses nothing that stays.
+//! to one client. (Walks: `histories`.)
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 
 mod server;
 
-use server::{Client, Server, request};
+use server::{Client, Server, WRONG_TYPE, random};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const TIME: Duration = Duration::from_secs(2);
-const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
-
-fn ask(client: &mut Client, command: &str, want: &str) {
-    let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
-    client.send(&request(&words));
-    client.expect(want.as_bytes());
-}
-
-fn send(client: &mut Client, command: &str) {
-    let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
-    client.send(&request(&words));
-}
-
-/// An integer reply.
-fn int(client: &mut Client, command: &str) -> i64 {
-    send(client, command);
-    client.line().strip_prefix(':').unwrap().parse().unwrap()
-}
-
-/// The texts of an array or set that is about to come.
-fn texts(client: &mut Client) -> Vec<String> {
-    let head = client.line();
-    let count: usize = head[1..].parse().unwrap();
-    let text = |_| {
-        assert!(client.line().starts_with('$'));
-        client.line()
-    };
-    (0..count).map(text).collect()
-}
-
 fn members(client: &mut Client, command: &str) -> BTreeSet<String> {
-    send(client, command);
-    let all = texts(client);
+    client.say(command);
+    let all = client.texts();
     let set: BTreeSet<String> = all.iter().cloned().collect();
     assert_eq!(all.len(), set.len(), "{command} shows a member twice");
     set
-}
-
-/// A whole walk of SSCAN, with `each` in between.
-fn scan(client: &mut Client, key: &str, mut each: impl FnMut(&mut Client)) -> Vec<String> {
-    let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
-    loop {
-        send(client, &format!("SSCAN {key} {cursor} COUNT 20"));
-        assert_eq!(client.line(), "*2");
-        client.line();
-        cursor = client.line();
-        found.extend(texts(client));
-        if cursor == "0" {
-            return found;
-        }
-        each(client);
-    }
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of requests and their replies")]
@@ -71,7 +25,7 @@ fn scan(client: &mut Client, key: &str, mut each: impl FnMut(&mut Client)) -> Ve
 fn replies_and_errors_are_those_of_redis() {
     let server = Server::start(&[]);
     let client = &mut server.client();
-    ask(client, "SET string x", "+OK\r\n");
+    client.check("SET string x", "+OK\r\n");
     for command in [
         "SADD string a",
         "SREM string a",
@@ -92,16 +46,16 @@ fn replies_and_errors_are_those_of_redis() {
         "SUNIONSTORE other string",
         "SSCAN string 0",
     ] {
-        ask(client, command, WRONG_TYPE);
+        client.check(command, WRONG_TYPE);
     }
-    ask(client, "EXISTS other", ":0\r\n");
-    ask(client, "SADD s b a b 1", ":3\r\n");
-    ask(client, "SMOVE s string a", WRONG_TYPE);
-    ask(client, "SMOVE none string a", ":0\r\n");
-    ask(client, "SMOVE s s a", ":1\r\n");
-    ask(client, "SMOVE s s x", ":0\r\n");
-    ask(client, "SMISMEMBER s a x 1 01", "*4\r\n:1\r\n:0\r\n:1\r\n:0\r\n");
-    ask(client, "SMISMEMBER none a b", "*2\r\n:0\r\n:0\r\n");
+    client.check("EXISTS other", ":0\r\n");
+    client.check("SADD s b a b 1", ":3\r\n");
+    client.check("SMOVE s string a", WRONG_TYPE);
+    client.check("SMOVE none string a", ":0\r\n");
+    client.check("SMOVE s s a", ":1\r\n");
+    client.check("SMOVE s s x", ":0\r\n");
+    client.check("SMISMEMBER s a x 1 01", "*4\r\n:1\r\n:0\r\n:1\r\n:0\r\n");
+    client.check("SMISMEMBER none a b", "*2\r\n:0\r\n:0\r\n");
     for (command, error) in [
         ("SADD s", "wrong number of arguments for 'sadd' command"),
         ("SPOP s 1 2", "syntax error"),
@@ -124,29 +78,29 @@ fn replies_and_errors_are_those_of_redis() {
         ("SSCAN s 0 COUNT 0", "syntax error"),
         ("SSCAN s 0 COUNT x", "value is not an integer or out of range"),
     ] {
-        ask(client, command, &format!("-ERR {error}\r\n"));
+        client.check(command, &format!("-ERR {error}\r\n"));
     }
-    ask(client, "SSCAN none 0 NONSENSE", "*2\r\n$1\r\n0\r\n*0\r\n");
-    ask(client, "SREM s a 1 1 x", ":2\r\n");
+    client.check("SSCAN none 0 NONSENSE", "*2\r\n$1\r\n0\r\n*0\r\n");
+    client.check("SREM s a 1 1 x", ":2\r\n");
     for (version, set, null) in [(2, "*", "$-1"), (3, "~", "_")] {
-        send(client, &format!("HELLO {version}"));
+        client.say(&format!("HELLO {version}"));
         while client.line() != "modules" {}
         client.line();
-        ask(client, "SMEMBERS s", &format!("{set}1\r\n$1\r\nb\r\n"));
-        ask(client, "SMEMBERS none", &format!("{set}0\r\n"));
-        ask(client, "SINTER s s", &format!("{set}1\r\n$1\r\nb\r\n"));
-        ask(client, "SDIFF s s", &format!("{set}0\r\n"));
-        ask(client, "SPOP none", &format!("{null}\r\n"));
-        ask(client, "SPOP none 3", &format!("{set}0\r\n"));
-        ask(client, "SPOP s 0", &format!("{set}0\r\n"));
-        ask(client, "SRANDMEMBER none", &format!("{null}\r\n"));
-        ask(client, "SRANDMEMBER none 3", "*0\r\n");
-        ask(client, "SRANDMEMBER s 3", "*1\r\n$1\r\nb\r\n");
-        ask(client, "SRANDMEMBER s -2", "*2\r\n$1\r\nb\r\n$1\r\nb\r\n");
-        ask(client, "SSCAN s 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nb\r\n");
+        client.check("SMEMBERS s", &format!("{set}1\r\n$1\r\nb\r\n"));
+        client.check("SMEMBERS none", &format!("{set}0\r\n"));
+        client.check("SINTER s s", &format!("{set}1\r\n$1\r\nb\r\n"));
+        client.check("SDIFF s s", &format!("{set}0\r\n"));
+        client.check("SPOP none", &format!("{null}\r\n"));
+        client.check("SPOP none 3", &format!("{set}0\r\n"));
+        client.check("SPOP s 0", &format!("{set}0\r\n"));
+        client.check("SRANDMEMBER none", &format!("{null}\r\n"));
+        client.check("SRANDMEMBER none 3", "*0\r\n");
+        client.check("SRANDMEMBER s 3", "*1\r\n$1\r\nb\r\n");
+        client.check("SRANDMEMBER s -2", "*2\r\n$1\r\nb\r\n$1\r\nb\r\n");
+        client.check("SSCAN s 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nb\r\n");
     }
-    ask(client, "SPOP s 5", "~1\r\n$1\r\nb\r\n");
-    ask(client, "EXISTS s", ":0\r\n");
+    client.check("SPOP s 5", "~1\r\n$1\r\nb\r\n");
+    client.check("EXISTS s", ":0\r\n");
 }
 
 #[test]
@@ -154,57 +108,50 @@ fn encodings_follow_the_limits_and_the_key_goes_with_the_last_member() {
     let server = Server::start(&["--enable-debug-command", "yes"]);
     let client = &mut server.client();
     let encoding = |client: &mut Client, name: &str| {
-        ask(client, "OBJECT ENCODING s", &format!("${}\r\n{name}\r\n", name.len()));
+        client.check("OBJECT ENCODING s", &format!("${}\r\n{name}\r\n", name.len()));
     };
     for i in 0..512 {
-        assert_eq!(int(client, &format!("SADD s {i}")), 1);
+        assert_eq!(client.int(&format!("SADD s {i}")), 1);
     }
     encoding(client, "intset");
-    assert_eq!(int(client, "SADD s 511 512"), 1);
+    assert_eq!(client.int("SADD s 511 512"), 1);
     encoding(client, "hashtable");
-    assert_eq!(int(client, "SCARD s"), 513);
+    assert_eq!(client.int("SCARD s"), 513);
     assert_eq!(members(client, "SMEMBERS s"), (0..513).map(|i| i.to_string()).collect());
-    ask(client, "COPY s copy", ":1\r\n");
-    assert_eq!(int(client, "SREM s 512"), 1);
-    assert_eq!(int(client, "SCARD copy"), 513);
+    client.check("COPY s copy", ":1\r\n");
+    assert_eq!(client.int("SREM s 512"), 1);
+    assert_eq!(client.int("SCARD copy"), 513);
     assert_eq!(members(client, "SDIFF copy s"), BTreeSet::from(["512".to_owned()]));
-    assert_eq!(int(client, "SINTERSTORE small copy copy"), 513);
+    assert_eq!(client.int("SINTERSTORE small copy copy"), 513);
     assert_eq!(members(client, "SPOP s 600").len(), 512);
-    ask(client, "EXISTS s", ":0\r\n");
-    assert_eq!(int(client, "SADD s 1 2 3 a"), 4);
+    client.check("EXISTS s", ":0\r\n");
+    assert_eq!(client.int("SADD s 1 2 3 a"), 4);
     encoding(client, "hashtable");
-    assert_eq!(int(client, "SREM s a"), 1);
+    assert_eq!(client.int("SREM s a"), 1);
     encoding(client, "hashtable");
     assert_eq!(members(client, "SINTER s copy"), ["1", "2", "3"].map(str::to_owned).into());
     // What is equal is equal in every form, whatever the order.
-    assert_eq!(int(client, "SADD t 3 1 2"), 3);
+    assert_eq!(client.int("SADD t 3 1 2"), 3);
     let digest = |client: &mut Client, key: &str| {
-        send(client, &format!("DEBUG DIGEST-VALUE {key}"));
+        client.say(&format!("DEBUG DIGEST-VALUE {key}"));
         client.line();
         client.line()
     };
     assert_eq!(digest(client, "s"), digest(client, "t"));
     assert_eq!(digest(client, "copy"), digest(client, "small"));
     assert_ne!(digest(client, "t"), digest(client, "copy"));
-    ask(client, "CONFIG SET set-max-intset-entries 0 set-max-listpack-entries 2", "+OK\r\n");
-    assert_eq!(int(client, "SUNIONSTORE large t"), 3);
+    client.check("CONFIG SET set-max-intset-entries 0 set-max-listpack-entries 2", "+OK\r\n");
+    assert_eq!(client.int("SUNIONSTORE large t"), 3);
     assert_eq!(digest(client, "t"), digest(client, "large"));
-    ask(client, "EXPIRE large 100", ":1\r\n");
-    assert_eq!(int(client, "SREM large 1 2 3"), 3);
-    ask(client, "EXISTS large", ":0\r\n");
+    client.check("EXPIRE large 100", ":1\r\n");
+    assert_eq!(client.int("SREM large 1 2 3"), 3);
+    client.check("EXISTS large", ":0\r\n");
     // STORE replaces whatever was there, its expiry too, and removes it if there is no result.
-    ask(client, "SET into x EX 100", "+OK\r\n");
-    assert_eq!(int(client, "SUNIONSTORE into t"), 3);
-    ask(client, "TTL into", ":-1\r\n");
-    assert_eq!(int(client, "SDIFFSTORE into t t"), 0);
-    ask(client, "EXISTS into", ":0\r\n");
-}
-
-fn random(state: &mut u64) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    (*state >> 33) as usize
+    client.check("SET into x EX 100", "+OK\r\n");
+    assert_eq!(client.int("SUNIONSTORE into t"), 3);
+    client.check("TTL into", ":-1\r\n");
+    assert_eq!(client.int("SDIFFSTORE into t t"), 0);
+    client.check("EXISTS into", ":0\r\n");
 }
 
 /// Members move between sets, small ones and large ones, while others look at all sets at once: there
@@ -215,7 +162,7 @@ fn moves(workers: &str, count: usize) {
     let mut client = server.client();
     let all: BTreeSet<String> = (0..count).map(|i| format!("m{i}")).collect();
     for member in &all {
-        assert_eq!(int(&mut client, &format!("SADD set:0 {member}")), 1);
+        assert_eq!(client.int(&format!("SADD set:0 {member}")), 1);
     }
     let until = Instant::now() + TIME;
     let looks = AtomicUsize::new(0);
@@ -227,7 +174,7 @@ fn moves(workers: &str, count: usize) {
                 while Instant::now() < until {
                     let (from, to) = (random(&mut seed) % SETS, random(&mut seed) % SETS);
                     let member = random(&mut seed) % count;
-                    int(&mut client, &format!("SMOVE set:{from} set:{to} m{member}"));
+                    client.int(&format!("SMOVE set:{from} set:{to} m{member}"));
                 }
             });
         }
@@ -237,16 +184,16 @@ fn moves(workers: &str, count: usize) {
                 while Instant::now() < until {
                     let union = "SUNION set:0 set:1 set:2 set:3";
                     assert_eq!(members(&mut client, union), *all);
-                    assert_eq!(int(&mut client, "SINTERCARD 2 set:0 set:1"), 0);
+                    assert_eq!(client.int("SINTERCARD 2 set:0 set:1"), 0);
                     let store = "SUNIONSTORE all set:3 set:2 set:1 set:0";
-                    assert_eq!(int(&mut client, store), count as i64);
+                    assert_eq!(client.int(store), count as i64);
                     looks.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
     assert!(looks.into_inner() > 5);
-    let left: usize = (0..SETS).map(|i| int(&mut client, &format!("SCARD set:{i}")) as usize).sum();
+    let left: usize = (0..SETS).map(|i| client.int(&format!("SCARD set:{i}")) as usize).sum();
     assert_eq!(left, count);
 }
 
@@ -273,8 +220,8 @@ fn popped_members_go_to_one_client_each() {
                     loop {
                         let last = done.load(Ordering::Relaxed);
                         let command = if popper % 2 == 0 { "SPOP s 3" } else { "SPOP s 1" };
-                        send(&mut client, command);
-                        let got = texts(&mut client);
+                        client.say(command);
+                        let got = client.texts();
                         if last && got.is_empty() {
                             return mine;
                         }
@@ -286,49 +233,11 @@ fn popped_members_go_to_one_client_each() {
         let mut client = server.client();
         for i in (0..20_000).step_by(4) {
             let command = format!("SADD s {i} {} m{} m{}", i + 1, i + 2, i + 3);
-            assert_eq!(int(&mut client, &command), 4);
+            assert_eq!(client.int(&command), 4);
         }
         done.store(true, Ordering::Relaxed);
         popped.extend(poppers.into_iter().flat_map(|popper| popper.join().unwrap()));
     });
     assert_eq!(popped.len(), 20_000);
     assert_eq!(popped.into_iter().collect::<BTreeSet<_>>().len(), 20_000);
-}
-
-/// Whoever changes a set meanwhile: a walk shows all that is there from its beginning to its end.
-#[test]
-fn walks_miss_nothing_that_stays() {
-    let server = Server::start(&["--io-threads", "2"]);
-    let client = &mut server.client();
-    let stays: BTreeSet<String> = (0..500).map(|i| format!("stays{i}")).collect();
-    for member in &stays {
-        int(client, &format!("SADD s {member}"));
-    }
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let (mut other, done) = (server.client(), &done);
-        scope.spawn(move || {
-            let mut seed = 5;
-            while !done.load(Ordering::Relaxed) {
-                let (base, up) =
-                    (random(&mut seed) % 10 * 200, random(&mut seed).is_multiple_of(2));
-                let word = if up { "SADD" } else { "SREM" };
-                for i in base..base + 200 {
-                    int(&mut other, &format!("{word} s comes{i}"));
-                }
-            }
-        });
-        for _ in 0..20 {
-            let found: BTreeSet<String> = scan(client, "s", |_| ()).into_iter().collect();
-            assert!(stays.is_subset(&found));
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    let found = scan(client, "s", |client| _ = int(client, "SCARD s"));
-    assert!(found.len() >= stays.len());
-    send(client, "SSCAN s 0 MATCH stays4 COUNT 100000");
-    assert_eq!(client.line(), "*2");
-    client.line();
-    client.line();
-    assert!(texts(client).len() <= 1);
 }

@@ -5,35 +5,19 @@
 
 mod server;
 
-use server::{Client, Server, request};
+use server::{Server, bulks, request};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-fn ask(client: &mut Client, command: &str, want: &str) {
-    client.send(format!("{command}\r\n").as_bytes());
-    client.expect(want.as_bytes());
-}
-
-fn bulks(texts: &[&str]) -> String {
-    let mut reply = format!("*{}\r\n", texts.len());
-    for text in texts {
-        let _ = match *text {
-            "(nil)" => write!(reply, "$-1\r\n"),
-            _ => write!(reply, "${}\r\n{text}\r\n", text.len()),
-        };
-    }
-    reply
-}
 
 #[test]
 fn elements_are_sorted_as_asked() {
     let server = Server::start(&[]);
     let mut client = server.client();
-    ask(&mut client, "RPUSH l 3 1.5 -2 10", ":4\r\n");
-    ask(&mut client, "MSET w3 a w10 b w-2 c x3 30 x10 -1 x-2 5", "+OK\r\n");
-    ask(&mut client, "HSET h3 f 7 g three", ":2\r\n");
-    ask(&mut client, "HSET h10 f 8", ":1\r\n");
+    client.check("RPUSH l 3 1.5 -2 10", ":4\r\n");
+    client.check("MSET w3 a w10 b w-2 c x3 30 x10 -1 x-2 5", "+OK\r\n");
+    client.check("HSET h3 f 7 g three", ":2\r\n");
+    client.check("HSET h10 f 8", ":1\r\n");
     for (command, want) in [
         ("SORT l", bulks(&["-2", "1.5", "3", "10"])),
         ("SORT l DESC", bulks(&["10", "3", "1.5", "-2"])),
@@ -61,7 +45,7 @@ fn elements_are_sorted_as_asked() {
         ("SORT s BY nosort STORE d", ":3\r\n".to_owned()),
         ("LRANGE d 0 -1", bulks(&["3", "a", "b"])),
     ] {
-        ask(&mut client, command, &want);
+        client.check(command, &want);
     }
 }
 
@@ -69,8 +53,8 @@ fn elements_are_sorted_as_asked() {
 fn errors_are_those_of_redis() {
     let server = Server::start(&[]);
     let mut client = server.client();
-    ask(&mut client, "SET s v", "+OK\r\n");
-    ask(&mut client, "RPUSH l a 1", ":2\r\n");
+    client.check("SET s v", "+OK\r\n");
+    client.check("RPUSH l a 1", ":2\r\n");
     let syntax = "-ERR syntax error\r\n";
     let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
     for (command, want) in [
@@ -84,7 +68,7 @@ fn errors_are_those_of_redis() {
         ("SORT_RO l STORE d", syntax),
         ("SORT", "-ERR wrong number of arguments for 'sort' command\r\n"),
     ] {
-        ask(&mut client, command, want);
+        client.check(command, want);
     }
 }
 
@@ -93,7 +77,7 @@ fn errors_are_those_of_redis() {
 fn inside_transactions_nothing_comes_between() {
     let server = Server::start(&[]);
     let mut client = server.client();
-    ask(&mut client, "RPUSH l 2 1", ":2\r\n");
+    client.check("RPUSH l 2 1", ":2\r\n");
     let queued = "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n";
     client.send(b"MULTI\r\nSET w1 9\r\nSORT l BY w* GET w* STORE d\r\nLRANGE d 0 -1\r\nEXEC\r\n");
     client.expect(format!("{queued}+OK\r\n:2\r\n{}", bulks(&["", "9"])).as_bytes());
@@ -125,7 +109,7 @@ fn sorting_much_stops_nobody() {
             let mut slowest = Duration::ZERO;
             while !done.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                ask(&mut other, "SET k v", "+OK\r\n");
+                other.check("SET k v", "+OK\r\n");
                 slowest = slowest.max(began.elapsed());
             }
             slowest
@@ -146,7 +130,7 @@ fn what_is_stored_is_of_one_moment() {
     let server = Server::start(&["--io-threads", "2"]);
     let mut client = server.client();
     let until = Instant::now() + Duration::from_secs(1);
-    ask(&mut client, "RPUSH l 0 1", ":2\r\n");
+    client.check("RPUSH l 0 1", ":2\r\n");
     std::thread::scope(|scope| {
         let mut changer = server.client();
         scope.spawn(move || {

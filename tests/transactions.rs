@@ -5,7 +5,7 @@
 
 mod server;
 
-use server::{Client, Server};
+use server::{Client, Server, random};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -34,13 +34,6 @@ fn exec(client: &mut Client, commands: &[String]) -> Option<Vec<Option<i64>>> {
     let head = client.line();
     let count: i64 = head.strip_prefix('*').unwrap_or_else(|| panic!("{head}")).parse().unwrap();
     (count >= 0).then(|| (0..count).map(|_| value(client)).collect())
-}
-
-fn random(state: &mut u64) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    (*state >> 33) as usize
 }
 
 fn start(workers: &str) -> Server {

@@ -5,10 +5,8 @@
 
 mod server;
 
-use server::{Client, Server};
+use server::{Client, Server, WRONG_TYPE, bulks};
 use std::time::{Duration, Instant};
-
-const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
 
 /// Lines are requests, each with the reply that it must get.
 fn talk(client: &mut Client, lines: &[(&str, &str)]) {
@@ -19,11 +17,6 @@ fn talk(client: &mut Client, lines: &[(&str, &str)]) {
         assert_eq!(String::from_utf8_lossy(&got), *want, "{request}");
     }
     client.ask(b"PING\r\n", b"+PONG\r\n"); // and nothing besides
-}
-
-fn bulks(words: &[&str]) -> String {
-    let each = |word: &&str| format!("${}\r\n{word}\r\n", word.len());
-    format!("*{}\r\n{}", words.len(), words.iter().map(each).collect::<String>())
 }
 
 #[test]
@@ -311,39 +304,4 @@ fn large_sets_are_read_and_stored_whole_while_they_change() {
     assert!(moves > 0 && reads > 0);
     println!("{moves} transactions beside {reads} readings, the longest {longest:?}");
     client.ask(b"DEL z out\r\n", b":2\r\n");
-}
-
-/// Whatever comes and goes, a walk shows what stays.
-#[test]
-fn scans_miss_nothing_that_stays() {
-    let server = Server::start(&[]);
-    let (mut client, mut other) = (server.client(), server.client());
-    let stay: String = (0..500).map(|i| format!(" {i} stay:{i}")).collect();
-    client.ask(format!("ZADD z{stay}\r\n").as_bytes(), b":500\r\n");
-    let (mut seen, mut cursor, mut turn) = (std::collections::HashSet::new(), String::from("0"), 0);
-    loop {
-        let many: String = (0..100).map(|i| format!(" 1 go:{}", turn * 100 + i)).collect();
-        other.ask(format!("ZADD z{many}\r\n").as_bytes(), b":100\r\n");
-        if turn > 3 {
-            let old: String = (0..100).map(|i| format!(" go:{}", (turn - 3) * 100 + i)).collect();
-            other.ask(format!("ZREM z{old}\r\n").as_bytes(), b":100\r\n");
-        }
-        turn += 1;
-        client.send(format!("ZSCAN z {cursor} COUNT 20\r\n").as_bytes());
-        assert_eq!(client.line(), "*2");
-        client.line();
-        cursor = client.line();
-        let count: usize = client.line()[1..].parse().unwrap();
-        for i in 0..count {
-            client.line();
-            let text = client.line();
-            if i % 2 == 0 {
-                seen.insert(text);
-            }
-        }
-        if cursor == "0" {
-            break;
-        }
-    }
-    assert!((0..500).all(|i| seen.contains(&format!("stay:{i}"))));
 }

@@ -84,6 +84,54 @@ impl Client {
         self.expect(want);
     }
 
+    /// A command, its words between blanks.
+    pub fn say(&mut self, command: &str) {
+        let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        self.send(&request(&words));
+    }
+
+    /// A command and its exact reply.
+    pub fn check(&mut self, command: &str, want: &str) {
+        self.say(command);
+        self.expect(want.as_bytes());
+    }
+
+    /// A command that replies with an integer.
+    pub fn int(&mut self, command: &str) -> i64 {
+        self.say(command);
+        let line = self.line();
+        let number = line.strip_prefix(':').and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("{command}: {line}"))
+    }
+
+    /// The texts of an array, set or map (of protocol 2) that comes next.
+    pub fn texts(&mut self) -> Vec<String> {
+        let head = self.line();
+        let count = head[1..].parse().unwrap_or_else(|_| panic!("{head}"));
+        (0..count).map(|_| self.bulk()).collect()
+    }
+
+    /// The text that comes next.
+    pub fn bulk(&mut self) -> String {
+        let head = self.line();
+        assert!(head.starts_with('$'), "{head}");
+        self.line()
+    }
+
+    /// A whole walk by `command`, SCAN or one of its kin up to the cursor, with `rest` behind it.
+    pub fn walk(&mut self, command: &str, rest: &str) -> Vec<String> {
+        let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
+        loop {
+            self.say(&format!("{command} {cursor}{rest}"));
+            self.expect(b"*2\r\n");
+            cursor = self.bulk();
+            found.extend(self.texts());
+            if cursor == "0" {
+                return found;
+            }
+        }
+    }
+
     /// All bytes until the server closes.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut got = Vec::new();
@@ -112,6 +160,34 @@ impl Client {
             line.push(byte[0]);
         }
         text(&line).trim_end().to_owned()
+    }
+}
+
+/// The error of a command on a value of another type.
+pub const WRONG_TYPE: &str =
+    "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+
+/// An array of texts as protocol 2 has it; `(nil)` stands for what is not there.
+pub fn bulks(texts: &[&str]) -> String {
+    let each = |text: &&str| match *text {
+        "(nil)" => "$-1\r\n".to_owned(),
+        text => format!("${}\r\n{text}\r\n", text.len()),
+    };
+    format!("*{}\r\n{}", texts.len(), texts.iter().map(each).collect::<String>())
+}
+
+/// Numbers without an order, from a state that is not 0.
+pub fn random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 33) as usize
+}
+
+/// Runs a test on servers of 1, 2 and 4 workers.
+pub fn at_each_width(test: impl Fn(&Server)) {
+    for workers in ["1", "2", "4"] {
+        test(&Server::start(&["--io-threads", workers]));
     }
 }
 
