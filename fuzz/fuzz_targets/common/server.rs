@@ -97,6 +97,7 @@ impl Server {
     pub fn tidy(&mut self) {
         pin().flush();
         self.shared.keyspace.free_flushed();
+        db::grave::dig();
     }
 
     fn batch(&mut self, batch: &Batch, input: &[u8]) {
