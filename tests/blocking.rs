@@ -19,13 +19,6 @@ fn run(client: &mut Client, line: &str) {
     client.send(format!("{line}\r\n").as_bytes());
 }
 
-/// An integer reply.
-fn number(client: &mut Client, line: &str) -> i64 {
-    run(client, line);
-    let reply = client.line();
-    reply.strip_prefix(':').unwrap_or_else(|| panic!("{line}: {reply}")).parse().unwrap()
-}
-
 /// What BLPOP answers: the element, unless the time is over.
 fn popped(client: &mut Client) -> Option<String> {
     match client.line().as_str() {
@@ -45,11 +38,7 @@ fn await_blocked(control: &mut Client, count: usize) {
     let want = format!("blocked_clients:{count}\r");
     let end = Instant::now() + Duration::from_secs(10);
     loop {
-        control.send(&request(&[b"INFO", b"clients"]));
-        let head = control.line();
-        let mut text = vec![0; head[1..].parse::<usize>().unwrap() + 2];
-        std::io::Read::read_exact(&mut control.stream, &mut text).unwrap();
-        if String::from_utf8_lossy(&text).contains(&want) {
+        if control.info("clients").contains(&want) {
             return;
         }
         assert!(Instant::now() < end, "never {count} waiting");
@@ -97,9 +86,9 @@ fn the_longest_waiting_is_served_first() {
             run(client, ["BLPOP k 0", "BRPOP other k 0", "BLPOP k other k 0"][n % 3]);
             await_blocked(&mut control, n + 1);
         }
-        assert_eq!(number(&mut pusher, "RPUSH k 0 1 2"), 3);
+        assert_eq!(pusher.int("RPUSH k 0 1 2"), 3);
         for n in 3..12 {
-            assert_eq!(number(&mut pusher, &format!("RPUSH k {n}")), 1);
+            assert_eq!(pusher.int(&format!("RPUSH k {n}")), 1);
         }
         // BRPOP took the last of the first three.
         let order = [0, 2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11];
@@ -107,7 +96,7 @@ fn the_longest_waiting_is_served_first() {
             assert_eq!(popped(client), Some(want.to_string()));
         }
         await_blocked(&mut control, 0);
-        assert_eq!(number(&mut control, "EXISTS k"), 0);
+        assert_eq!(control.int("EXISTS k"), 0);
     });
 }
 
@@ -117,7 +106,7 @@ fn nobody_comes_between() {
     at_each_width(|workers| {
         let server = start(workers);
         let (mut control, mut first) = (server.client(), server.client());
-        let id = number(&mut first, "CLIENT ID");
+        let id = first.int("CLIENT ID");
         let (go, over, rounds) = (AtomicU64::new(0), AtomicU64::new(0), 100);
         std::thread::scope(|scope| {
             for how in ["LPOP k", "BLPOP k 0.001", "RPOPLPUSH k k"] {
@@ -139,7 +128,7 @@ fn nobody_comes_between() {
                 run(&mut first, "BLPOP k 0");
                 await_waiting(&mut control, id);
                 go.store(round, Ordering::Release);
-                assert_eq!(number(&mut pusher, &format!("LPUSH k {round}")), 1);
+                assert_eq!(pusher.int(&format!("LPUSH k {round}")), 1);
                 assert_eq!(popped(&mut first), Some(round.to_string()));
                 while over.load(Ordering::Acquire) < 3 * round {
                     std::thread::yield_now(); // lest a thief stand in the next line before the first
@@ -169,7 +158,7 @@ fn consume(client: &mut Client, way: usize, done: &AtomicBool) -> Vec<i64> {
 fn produce(client: &mut Client, own: usize, value: usize) {
     let key = ["a", "b", "c"][value * 7 % 3];
     match value % 4 {
-        0 => assert!(number(client, &format!("LPUSH {key} {value}")) > 0),
+        0 => assert!(client.int(&format!("LPUSH {key} {value}")) > 0),
         1 => {
             run(client, &format!("MULTI\r\nRPUSH {key} {value}\r\nEXEC"));
             client.expect(b"+OK\r\n+QUEUED\r\n*1\r\n");
@@ -177,14 +166,14 @@ fn produce(client: &mut Client, own: usize, value: usize) {
         }
         2 => {
             // By way of a list of its own, moved over.
-            assert_eq!(number(client, &format!("RPUSH own{own} {value}")), 1);
+            assert_eq!(client.int(&format!("RPUSH own{own} {value}")), 1);
             run(client, &format!("LMOVE own{own} {key} LEFT RIGHT"));
             client.line();
             client.line();
         }
         _ => {
-            assert_eq!(number(client, &format!("RPUSH own{own} {value}")), 1);
-            while number(client, &format!("RENAMENX own{own} {key}")) == 0 {
+            assert_eq!(client.int(&format!("RPUSH own{own} {value}")), 1);
+            while client.int(&format!("RENAMENX own{own} {key}")) == 0 {
                 std::thread::yield_now();
             }
         }
@@ -214,7 +203,7 @@ fn every_element_arrives_once() {
                 .collect();
             producers.into_iter().for_each(|producer| producer.join().unwrap());
             let mut control = server.client();
-            while number(&mut control, "EXISTS a b c") > 0 {
+            while control.int("EXISTS a b c") > 0 {
                 std::thread::sleep(Duration::from_millis(5));
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -267,7 +256,7 @@ fn a_list_may_come_from_anywhere() {
             assert!(!reply.starts_with('-'), "{line}: {reply}");
         });
         assert_eq!(popped(&mut waiting).as_deref(), Some("v"), "{way:?}");
-        assert_eq!(number(&mut control, "EXISTS k"), 0, "{way:?}");
+        assert_eq!(control.int("EXISTS k"), 0, "{way:?}");
     }
 }
 
@@ -285,17 +274,17 @@ fn moves_form_chains() {
         let mut last = server.client();
         run(&mut last, "BLPOP k5 0");
         await_blocked(&mut control, 6);
-        assert_eq!(number(&mut control, "RPUSH k0 v"), 1);
+        assert_eq!(control.int("RPUSH k0 v"), 1);
         links.iter_mut().for_each(|client| client.expect(b"$1\r\nv\r\n"));
         assert_eq!(popped(&mut last).as_deref(), Some("v"));
-        assert_eq!(number(&mut control, "DBSIZE"), 0);
+        assert_eq!(control.int("DBSIZE"), 0);
         // A destination of another type is the mover's error, and the element stays.
         run(&mut links[0], "BLMOVE k0 wrong LEFT RIGHT 0");
         await_blocked(&mut control, 1);
         control.ask(b"SET wrong string\r\n", b"+OK\r\n");
-        assert_eq!(number(&mut control, "RPUSH k0 v"), 1);
+        assert_eq!(control.int("RPUSH k0 v"), 1);
         assert!(links[0].line().starts_with("-WRONGTYPE"));
-        assert_eq!(number(&mut control, "LLEN k0"), 1);
+        assert_eq!(control.int("LLEN k0"), 1);
     });
 }
 
@@ -305,22 +294,22 @@ fn unblocked_or_served_but_not_both() {
     let server = start("4");
     let (mut control, mut waiting, mut pusher) =
         (server.client(), server.client(), server.client());
-    let id = number(&mut waiting, "CLIENT ID");
+    let id = waiting.int("CLIENT ID");
     for round in 0..200 {
         run(&mut waiting, "BLPOP k 0");
         await_blocked(&mut control, 1);
         let pushed = std::thread::scope(|scope| {
-            let push = scope.spawn(|| number(&mut pusher, &format!("RPUSH k {round}")));
-            let ended = number(&mut control, &format!("CLIENT UNBLOCK {id}"));
+            let push = scope.spawn(|| pusher.int(&format!("RPUSH k {round}")));
+            let ended = control.int(&format!("CLIENT UNBLOCK {id}"));
             push.join().unwrap();
             ended == 0
         });
         assert_eq!(popped(&mut waiting).is_some(), pushed);
-        assert_eq!(number(&mut control, "DEL k"), i64::from(!pushed));
+        assert_eq!(control.int("DEL k"), i64::from(!pushed));
     }
     run(&mut waiting, "BLPOP k 0");
     await_blocked(&mut control, 1);
-    assert_eq!(number(&mut control, &format!("CLIENT UNBLOCK {id} ERROR")), 1);
+    assert_eq!(control.int(&format!("CLIENT UNBLOCK {id} ERROR")), 1);
     assert_eq!(waiting.line(), "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
 }
 
@@ -336,8 +325,8 @@ fn those_who_leave_take_nothing() {
     await_blocked(&mut control, 50);
     drop(gone);
     await_blocked(&mut control, 0);
-    assert_eq!(number(&mut control, "RPUSH k a b"), 2);
-    assert_eq!(number(&mut control, "LLEN k"), 2);
+    assert_eq!(control.int("RPUSH k a b"), 2);
+    assert_eq!(control.int("LLEN k"), 2);
 }
 
 #[test]
@@ -383,4 +372,28 @@ fn one_transaction_serves_many() {
     (0..200).for_each(|_| control.expect(b":1\r\n"));
     let got: BTreeSet<String> = waiting.iter_mut().filter_map(popped).collect();
     assert_eq!(got.len(), 200);
+}
+
+/// Commands in front of one that waits have their replies at once, and it counts when it has its own.
+#[test]
+fn what_waits_keeps_its_place_and_counts_at_its_end() {
+    at_each_width(|workers| {
+        let server = start(workers);
+        let (mut waiter, mut other) = (server.client(), server.client());
+        waiter.send(b"SET x 1\r\nGET x\r\nBZPOPMIN z 0\r\nGET x\r\n");
+        waiter.expect(b"+OK\r\n$1\r\n1\r\n");
+        await_blocked(&mut other, 1);
+        assert!(!other.info("commandstats").contains("bzpopmin"));
+        assert_eq!(other.int("ZADD z 1 m"), 1);
+        waiter.expect(b"*3\r\n$1\r\nz\r\n$1\r\nm\r\n$1\r\n1\r\n$1\r\n1\r\n");
+        let id = waiter.int("CLIENT ID");
+        waiter.say("BZPOPMIN z 0");
+        await_blocked(&mut other, 1);
+        assert_eq!(other.int(&format!("CLIENT UNBLOCK {id} ERROR")), 1);
+        waiter.expect(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+        let stats = other.info("commandstats");
+        let ours = stats.lines().find(|line| line.starts_with("cmdstat_bzpopmin:")).unwrap();
+        assert!(ours.contains(":calls=2,") && ours.ends_with(",failed_calls=1"), "{ours}");
+        assert!(other.info("errorstats").contains("errorstat_UNBLOCKED:count=1\r"));
+    });
 }

@@ -118,6 +118,15 @@ impl Client {
         self.line()
     }
 
+    /// A section of INFO.
+    pub fn info(&mut self, section: &str) -> String {
+        self.say(&format!("INFO {section}"));
+        let head = self.line();
+        let mut text = vec![0; head[1..].parse::<usize>().unwrap() + 2];
+        self.stream.read_exact(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
     /// A whole walk by `command`, SCAN or one of its kin up to the cursor, with `rest` behind it.
     pub fn walk(&mut self, command: &str, rest: &str) -> Vec<String> {
         let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
