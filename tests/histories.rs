@@ -168,7 +168,8 @@ fn walks_miss_nothing_that_stays() {
                     let found: BTreeSet<String> = found.into_iter().step_by(texts).collect();
                     if !stays.is_subset(&found) {
                         done.store(true, Ordering::Relaxed);
-                        panic!("{walk} misses {:?}", stays.difference(&found));
+                        let missing: Vec<_> = stays.difference(&found).collect();
+                        panic!("{walk} misses {missing:?}");
                     }
                     walks += 1;
                 }

@@ -271,6 +271,11 @@ fn expand(tokens: &[&str], random: &mut Random, words: &mut Vec<Vec<u8>>) {
     }
 }
 
+/// Whether the replies to this differ on purpose: docs/compatibility.md has the reasons.
+fn is_meant(words: &[Vec<u8>]) -> bool {
+    words[0] == b"LPOS" && words.iter().any(|word| word == b"-9223372036854775808")
+}
+
 /// A command, and how many elements of its reply belong together if they have no order.
 type Command = (Vec<Vec<u8>>, usize);
 
@@ -287,7 +292,9 @@ fn command(random: &mut Random, only: &str) -> Command {
         let tokens: Vec<&str> = text.split_whitespace().collect();
         let mut words = Vec::new();
         expand(&tokens, random, &mut words);
-        return (words, group);
+        if !is_meant(&words) {
+            return (words, group);
+        }
     }
 }
 
