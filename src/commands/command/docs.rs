@@ -137,7 +137,7 @@ impl<'r> Arguments<'r> {
         let before = self.seen.iter().filter(|name| **name == of).count();
         self.seen.push(of);
         let on_it = || self.notes.iter().filter(|note| note.at == of);
-        on_it().nth(before).or_else(|| on_it().last()).copied().unwrap_or(notes::at(""))
+        on_it().nth(before).or_else(|| on_it().next_back()).copied().unwrap_or(notes::at(""))
     }
 
     fn list(&mut self, args: &'r [Arg]) {
