@@ -4,7 +4,7 @@
 //! by its next value, for a longer or large one, which is changed where it stands, and for one that
 //! outgrows its form. An emptied hash is no key any more.
 
-use super::super::Cx;
+use super::super::{Cx, Local};
 use crate::db::{Compact, Expiry, Holds, Key, New, Seen, Write, WrongType};
 use crate::types::hash::{Draft, End, Field, Large, Small};
 use crate::types::object::{Object, Type};
@@ -124,13 +124,34 @@ impl Outcome {
 const EXPIRE: usize = 1000;
 
 /// Takes a hash to be changed; an absent key is an empty one.
-#[inline]
 pub fn change<'c, 'a>(cx: &'c mut Cx<'a>, key: Key<'c>) -> Result<Change<'c, 'a>, WrongType> {
-    let config = &cx.local.config;
+    change_held(cx.db.write(key), cx.local)
+}
+
+/// Sets a field of a large hash none of whose fields ends: the shortest way. Tells whether the field
+/// is new, or nothing, with nothing done, if this is no such hash.
+#[inline]
+pub fn set_large(write: &mut Write<'_, '_>, name: &[u8], value: &[u8]) -> Option<bool> {
+    match write.peek_object() {
+        Some(Object::Hash(large)) if large.earliest().is_none() => {}
+        _ => return None,
+    }
+    write.changing();
+    match write.object() {
+        Some(Object::Hash(large)) => Some(large.set(name, value, End::Never, 0)),
+        _ => None, // not reached
+    }
+}
+
+/// As [`change`], for whoever holds the stripe.
+pub fn change_held<'c, 'a>(
+    mut write: Write<'c, 'a>,
+    local: &mut Local,
+) -> Result<Change<'c, 'a>, WrongType> {
+    let config = &local.config;
     let limits =
         Limits { fields: config.hash_max_listpack_entries, length: config.hash_max_listpack_value };
-    let buffer = std::mem::take(&mut cx.local.scratch);
-    let mut write = cx.db.write(key);
+    let buffer = std::mem::take(&mut local.scratch);
     write.expire_fields(EXPIRE);
     let now = write.now();
     let state = match write.holds(Type::Hash)? {

@@ -3,7 +3,7 @@
 use super::super::args::integer;
 use super::super::elements::bulk;
 use super::super::event::Class;
-use super::place::change;
+use super::place::{change, change_held, set_large};
 use super::{Args, Cx, Error};
 use crate::types::extended::{self, Extended};
 use crate::types::hash::End;
@@ -24,12 +24,23 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<usize, Error> {
     }
     check(args, 2)?;
     let key = cx.key(args, 1);
-    let mut hash = change(cx, key)?;
-    let mut fresh = 0;
-    for i in (2..args.len()).step_by(2) {
-        fresh += usize::from(hash.set(args.get(i), args.get(i + 1), End::Never));
-    }
-    hash.finish().settle(&mut cx.local.scratch);
+    let mut write = cx.db.write(key);
+    let one = args.len() == 4;
+    let fresh = match one.then(|| set_large(&mut write, args.get(2), args.get(3))).flatten() {
+        Some(is_new) => {
+            drop(write);
+            usize::from(is_new)
+        }
+        None => {
+            let mut hash = change_held(write, cx.local)?;
+            let mut fresh = 0;
+            for i in (2..args.len()).step_by(2) {
+                fresh += usize::from(hash.set(args.get(i), args.get(i + 1), End::Never));
+            }
+            hash.finish().settle(&mut cx.local.scratch);
+            fresh
+        }
+    };
     cx.event(Class::HASH, "hset", key.bytes);
     Ok(fresh)
 }

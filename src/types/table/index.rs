@@ -37,6 +37,19 @@ struct Bucket {
     chain: u32,
 }
 
+impl Bucket {
+    /// The top bit of each byte whose way has this tag, and perhaps of some that have not: all are
+    /// compared at once, by a subtraction whose borrow may spoil the byte above a match.
+    #[inline(always)]
+    fn ways(&self, tag: u8) -> u128 {
+        const ONES: u128 = u128::from_le_bytes([1; 16]) >> 32;
+        let mut tags = [0; 16];
+        tags[..WAYS].copy_from_slice(&self.tags);
+        let differ = u128::from_le_bytes(tags) ^ (ONES * u128::from(tag));
+        differ.wrapping_sub(ONES) & !differ & (ONES << 7)
+    }
+}
+
 const EMPTY: Bucket = Bucket { places: [NONE; WAYS], tags: [0; WAYS], chain: NONE };
 
 /// The table.
@@ -63,11 +76,13 @@ impl Index {
     pub(in crate::types) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let mut bucket = &self.buckets[self.address(hash)];
         loop {
-            for way in 0..WAYS {
-                let place = bucket.places[way];
-                if bucket.tags[way] == tag(hash) && place != NONE && is(place) {
+            let mut ways = bucket.ways(tag(hash));
+            while ways != 0 {
+                let place = bucket.places[(ways.trailing_zeros() / 8) as usize];
+                if place != NONE && is(place) {
                     return Some(place);
                 }
+                ways &= ways - 1;
             }
             if bucket.chain == NONE {
                 return None;
@@ -86,8 +101,9 @@ impl Index {
     #[inline(always)]
     pub(in crate::types) fn candidate(&self, hash: u64) -> Option<u32> {
         let bucket = &self.buckets[self.address(hash)];
-        let way = bucket.tags.iter().position(|&held| held == tag(hash))?;
-        Some(bucket.places[way]).filter(|&place| place != NONE)
+        let ways = bucket.ways(tag(hash));
+        let place = *bucket.places.get((ways.trailing_zeros() / 8) as usize)?;
+        Some(place).filter(|&place| place != NONE)
     }
 
     /// Adds a place that is not in yet; `hash_of` tells the hashes of those that must move.
