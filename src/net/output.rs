@@ -108,13 +108,10 @@ impl Output {
         let mut total = 0;
         self.seal();
         while !self.is_empty() {
-            let mut parts = [IoSlice::new(&[]); SLICES];
-            let mut used = 0;
-            for (part, piece) in parts.iter_mut().zip(&self.pieces) {
-                *part = IoSlice::new(piece);
-                used += 1;
-            }
-            let written = taken(socket.write_vectored(&parts[..used]))?;
+            let written = match self.pieces.as_slices() {
+                ([piece], []) => taken(socket.write(piece))?, // a message, as a rule
+                _ => self.write_several(socket)?,
+            };
             if written == 0 {
                 break;
             }
@@ -125,6 +122,17 @@ impl Output {
             self.pieces = VecDeque::new();
         }
         Ok(total)
+    }
+
+    /// Writes as many pieces as go into one call of the kernel.
+    fn write_several(&self, socket: &mut Socket) -> io::Result<usize> {
+        let mut parts = [IoSlice::new(&[]); SLICES];
+        let mut used = 0;
+        for (part, piece) in parts.iter_mut().zip(&self.pieces) {
+            *part = IoSlice::new(piece);
+            used += 1;
+        }
+        taken(socket.write_vectored(&parts[..used]))
     }
 
     fn advance(&mut self, mut written: usize) {
