@@ -28,9 +28,11 @@ impl<'a> Access<'a> {
         kind: Type,
         f: impl FnOnce(Seen<'_>) -> T,
     ) -> Result<Option<T>, WrongType> {
-        match self.find(key) {
-            Some(entry) => self.collection_of((self.db, key), entry, kind, f),
-            None => Ok(None),
+        let seen = self.keyspace.stripes.of(key.hash).load();
+        let Some(entry) = self.find(key) else { return Ok(None) };
+        match self.reading((key, seen), entry, kind) {
+            Some(reading) => Ok(Some(f(Seen::Object(reading.object())))),
+            None => self.collection_of((self.db, key), entry, kind, f),
         }
     }
 

@@ -19,6 +19,7 @@ use super::keyspace::Cause;
 use super::outbox::{Wants, What};
 use super::watch::Watching;
 use crate::index::{Place, Table};
+use crate::sync::stripe::{Seen, Stripe};
 use crate::types::number;
 use crate::types::object::{Object, Type};
 use bytes::Bytes;
@@ -128,6 +129,27 @@ pub enum Holds<'a> {
     Object,
 }
 
+/// An object whose stripe is held, for reading, until this is dropped.
+pub(super) struct Reading<'a> {
+    stripe: &'a Stripe,
+    object: &'a Object,
+}
+
+impl Reading<'_> {
+    /// The object.
+    #[inline(always)]
+    pub fn object(&self) -> &Object {
+        self.object
+    }
+}
+
+impl Drop for Reading<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.stripe.unlock_unchanged();
+    }
+}
+
 /// A key whose stripe is held until this is dropped. An expired key has been removed on the way in.
 pub struct Write<'w, 'a> {
     access: &'w mut Access<'a>,
@@ -183,6 +205,34 @@ impl<'a> Access<'a> {
         // SAFETY: the stripe is held, and while `self` is borrowed there is no `Write` (P1), so the
         // entry found stays (P2) and no reference to its object is mutable.
         unsafe { entry.shared_object() }
+    }
+
+    /// The object of type `kind` behind `entry`, which was found under `key` after its stripe had said
+    /// `seen`. None if it holds no such object, or if anything may have changed under the stripe
+    /// since: then it must be looked up again.
+    #[inline]
+    pub(super) fn reading(
+        &self,
+        (key, seen): (Key<'_>, Seen),
+        entry: &'a Entry,
+        kind: Type,
+    ) -> Option<Reading<'a>> {
+        let large = matches!(entry.kind(), Kind::Object) && entry.type_of() == kind;
+        if !large || seen.is_locked() || self.held.is_some() {
+            return None;
+        }
+        let stripe = self.keyspace.stripes.of(key.hash);
+        stripe.lock();
+        let same = stripe.load().number() == seen.number(); // W2: so the key still has this entry
+        // SAFETY: the stripe is held until `Reading` is dropped, and there is no `Write` of the key on
+        // this thread: one would have all of `self`, or `self.held` would be set.
+        match same.then(|| unsafe { entry.shared_object() }).flatten() {
+            Some(object) => Some(Reading { stripe, object }),
+            None => {
+                stripe.unlock_unchanged();
+                None
+            }
+        }
     }
 
     /// Asks ahead for what commands on these elements of a large collection will touch. If its stripe
