@@ -6,6 +6,7 @@
 //! not know about sockets, threads, the log or the slow log.
 
 pub mod admin;
+pub mod ahead;
 pub mod args;
 pub mod bitmap;
 pub mod blocking;

@@ -10,6 +10,7 @@
 //! arguments or stands alone is timed by itself, so the slow log misses nothing that is slow. A
 //! command that runs in slices ([`After::Retry`]) is shown, counted and timed as one.
 
+use super::ahead::{self, Ahead};
 use super::client::tracking;
 use super::{
     Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, event, invoke, keys_of,
@@ -61,13 +62,16 @@ impl<'a> Turn<'a> {
 pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> usize {
     let end = batch.reqs.len().min(from + MAX_REQUESTS);
     let db = &turn.db;
-    let mut plans = [Plan::default(); MAX_REQUESTS];
+    let (mut plans, mut asks) = ([Plan::default(); MAX_REQUESTS], false);
     for (plan, i) in plans.iter_mut().zip(from..end) {
         *plan = Plan::of(batch.args(i, input), db);
+        asks |= plan.beyond != Ahead::Nothing;
     }
     if end - from >= PREFETCH_FROM {
         plans.iter().filter(|plan| plan.keyed).for_each(|plan| db.prefetch_entry(plan.hash));
-        ask_ahead(&plans[..end - from], db, |i| batch.args(from + i, input));
+        if asks {
+            ahead::ask(&plans[..end - from], db, |i| batch.args(from + i, input));
+        }
     }
     let short = is_short(turn.local, end - from);
     let mut cx = turn.cx();
@@ -123,35 +127,15 @@ pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> us
 
 /// What the first pass finds out about a request.
 #[derive(Clone, Copy, Default)]
-struct Plan {
-    row: Option<&'static Row>,
-    hash: u64,
+pub struct Plan {
+    /// Its row, if there is one.
+    pub row: Option<&'static Row>,
+    /// Hash of its first key.
+    pub hash: u64,
     /// `hash` is that of a key.
     keyed: bool,
-    /// The argument that names an element of that key's collection, if one does.
-    element: u8,
-}
-
-/// Asks for elements of large collections of which several are named one after the other: their
-/// cache misses overlap, as those of keys do.
-#[inline]
-fn ask_ahead<'a>(plans: &[Plan], db: &Access<'_>, args: impl Fn(usize) -> Args<'a>) {
-    let mut at = 0;
-    while let Some(plan) = plans.get(at) {
-        let like = |other: &&Plan| other.element != 0 && other.hash == plan.hash;
-        let count = plans[at..].iter().take_while(like).count();
-        if count >= PREFETCH_FROM {
-            let key = Key { bytes: args(at).get(usize::from(first_key(plan))), hash: plan.hash };
-            let element = |i: usize| args(i).opt(usize::from(plans[i].element));
-            db.ask_ahead(key, (at..at + count).filter_map(element));
-        }
-        at += count.max(1);
-    }
-}
-
-/// The argument that holds the key of a plan that has one.
-fn first_key(plan: &Plan) -> u8 {
-    plan.row.map_or(0, |row| row.first_key)
+    /// What to ask for beyond that.
+    pub beyond: Ahead,
 }
 
 impl Plan {
@@ -164,7 +148,7 @@ impl Plan {
         }
         let hash = Key::new(args.get(first_key)).hash;
         db.prefetch(hash);
-        Self { row, hash, keyed: true, element: row.map_or(0, |row| row.command.element) }
+        Self { row, hash, keyed: true, beyond: row.map_or(Ahead::Nothing, |row| row.beyond) }
     }
 }
 

@@ -6,6 +6,7 @@
 //! finds a row by name in a few nanoseconds.
 
 use super::Cx;
+use super::ahead::Ahead;
 use super::error::Error;
 use super::notes::Notes;
 use crate::resp::Args;
@@ -242,9 +243,8 @@ pub struct Command {
     pub tips: &'static [&'static str],
     /// What COMMAND DOCS adds.
     pub notes: &'static Notes,
-    /// The argument that names the one element of a collection that the command is about, else 0:
-    /// batches ask for it ahead, as for keys.
-    pub element: u8,
+    /// What batches ask for ahead, beyond keys.
+    pub beyond: Ahead,
     /// Subcommands; a container's own handler runs only when it is called without one.
     pub subcommands: &'static [Self],
     /// What runs.
@@ -267,7 +267,7 @@ impl Command {
             syntax: "",
             tips: &[],
             notes: &Notes::NONE,
-            element: 0,
+            beyond: Ahead::Nothing,
             subcommands: &[],
             run,
         }
@@ -314,9 +314,14 @@ impl Command {
         Self { tips, ..self }
     }
 
-    /// Sets the argument that names an element.
-    pub const fn element(self, element: u8) -> Self {
-        Self { element, ..self }
+    /// Sets what batches ask for ahead, beyond keys.
+    pub const fn beyond(self, beyond: Ahead) -> Self {
+        Self { beyond, ..self }
+    }
+
+    /// The same, for a command about one element, which argument `at` names.
+    pub const fn element(self, at: u8) -> Self {
+        self.beyond(Ahead::Element(at))
     }
 
     /// Sets what COMMAND DOCS adds.
@@ -366,6 +371,8 @@ pub struct Row {
     pub first_key: u8,
     /// An argument that is worth hashing and prefetching early, as it is probably a key; or 0.
     pub ahead: u8,
+    /// [`Command::beyond`].
+    pub beyond: Ahead,
     /// Small requests of this command need no clock of their own.
     pub quick: bool,
     /// Number of this row.
@@ -446,7 +453,15 @@ impl Table {
         let quick = command.subcommands.is_empty()
             && command.flags.any(Flags::FAST.and(Flags::QUICK))
             && !command.flags.has(Flags::BLOCKING);
-        self.rows.push(Row { command, parent, first_key, ahead, quick, id });
+        self.rows.push(Row {
+            command,
+            parent,
+            first_key,
+            ahead,
+            beyond: command.beyond,
+            quick,
+            id,
+        });
         id
     }
 

@@ -427,6 +427,13 @@ impl Entry {
         unsafe { cell.load(Ordering::Relaxed).as_ref() }
     }
 
+    /// Asks for the object's own block, if there is one.
+    #[inline]
+    pub fn prefetch_object(&self) -> bool {
+        let cell = self.object_cell(self.shape());
+        cell.inspect(|cell| mem::prefetch(cell.load(Ordering::Relaxed))).is_some()
+    }
+
     /// Moves the object out, for an entry that is about to be replaced.
     ///
     /// # Safety

@@ -20,8 +20,9 @@ use super::outbox::{Wants, What};
 use super::watch::Watching;
 use crate::index::{Place, Table};
 use crate::sync::stripe::{Seen, Stripe};
+use crate::types::list::End;
 use crate::types::number;
-use crate::types::object::{Object, Type};
+use crate::types::object::{Object, Sought, Type};
 use bytes::Bytes;
 
 /// A value to store.
@@ -237,7 +238,7 @@ impl<'a> Access<'a> {
 
     /// Asks ahead for what commands on these elements of a large collection will touch. If its stripe
     /// is not to be had at once, they do without.
-    pub fn ask_ahead<'e>(&self, key: Key<'_>, elements: impl Iterator<Item = &'e [u8]>) {
+    pub fn ask_ahead<'e>(&self, key: Key<'_>, sought: impl Iterator<Item = Sought<'e>>) {
         let Some(table) = self.keyspace.table(self.db, self.pin) else { return };
         let stripe = table.stripe(key.hash);
         if self.held.is_some() || !stripe.try_lock() {
@@ -247,10 +248,38 @@ impl<'a> Access<'a> {
             // SAFETY: the stripe is held, the entry was found under it, and there is no `Write` here
             // that could have a mutable reference.
             if let Some(object) = unsafe { place.record().shared_object() } {
-                object.ask_ahead(elements);
+                object.ask_ahead(sought);
             }
         }
         stripe.unlock_unchanged();
+    }
+
+    /// Asks ahead for the ends of long lists that are to be changed there, all at once what is one
+    /// step further from each key. A list whose stripe is not to be had at once does without.
+    pub fn ask_ends_ahead<'k>(&self, lists: impl Iterator<Item = (Key<'k>, End)> + Clone) {
+        let Some(table) = self.keyspace.table(self.db, self.pin) else { return };
+        if self.held.is_some() {
+            return;
+        }
+        let (mut entries, mut long) = ([None; ENDS_AHEAD], false);
+        for (entry, (key, _)) in entries.iter_mut().zip(lists.clone()) {
+            let found = table.get(key.hash, key.bytes, self.pin).0;
+            *entry = found.filter(|found| found.type_of() == Type::List && found.prefetch_object());
+            long |= entry.is_some();
+        }
+        for block in [false, true] {
+            for (entry, (key, end)) in entries.iter().zip(lists.clone()).filter(|_| long) {
+                let stripe = table.stripe(key.hash);
+                let Some(entry) = entry.filter(|_| stripe.try_lock()) else { continue };
+                // SAFETY: the stripe of the entry's key is held, and there is no `Write` here. Should
+                // the entry have left the table, it keeps what was not taken out of it for as long as
+                // this pin lasts.
+                if let Some(Object::List(list)) = unsafe { entry.shared_object() } {
+                    list.ask_ahead(end, block);
+                }
+                stripe.unlock_unchanged();
+            }
+        }
     }
 
     /// Passes the counted differences of all tables on, and lets them grow or shrink.
@@ -271,6 +300,9 @@ impl<'a> Access<'a> {
 /// Differences of a table's count are passed on beyond this; also how many inserts pay for growth
 /// at a time.
 const DRIFT: i32 = 16;
+
+/// Lists asked for ahead at most: those of a batch.
+const ENDS_AHEAD: usize = 64;
 
 impl<'a> Write<'_, 'a> {
     #[inline(always)]

@@ -15,14 +15,11 @@ use std::sync::atomic::{AtomicIsize, Ordering}; // must be `const`, and exist be
 
 /// Asks the processor to bring the line of something that will be looked at soon.
 #[inline(always)]
-pub fn prefetch<T: ?Sized>(place: &T) {
+pub fn prefetch<T: ?Sized>(place: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of any address is allowed and has no effect that a program can see.
     unsafe {
-        std::arch::x86_64::_mm_prefetch(
-            std::ptr::from_ref(place).cast(),
-            std::arch::x86_64::_MM_HINT_T0,
-        );
+        std::arch::x86_64::_mm_prefetch(place.cast(), std::arch::x86_64::_MM_HINT_T0);
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;

@@ -25,6 +25,7 @@ mod walk;
 pub use short::Short;
 pub use walk::{Query, Walk};
 
+use crate::mem;
 use crate::types::packed::{Element, Packed};
 use chunk::{COUNTS, Chunk, stored};
 use std::collections::VecDeque;
@@ -84,11 +85,29 @@ impl List {
         Self { chunks: VecDeque::new(), len: 0, limit }
     }
 
-    /// The elements of a packed sequence.
-    pub fn from_packed(packed: Packed<'_>, limit: Limit) -> Self {
+    /// The elements of a packed sequence, with room for more at an end: it is about to grow there.
+    pub fn from_packed(packed: Packed<'_>, end: End, limit: Limit) -> Self {
         let mut list = Self::new(limit);
-        packed.iter().for_each(|element| list.push_element(End::Back, &element));
+        let room = (packed.bytes().len() * 3 / 2).min(limit.bytes);
+        match end {
+            End::Front => list.extend(end, packed.iter_back(), room),
+            End::Back => list.extend(end, packed.iter(), room),
+        }
         list
+    }
+
+    /// Adds elements one after the other to an empty list whose first block has at least this room.
+    fn extend<'e>(
+        &mut self,
+        end: End,
+        mut elements: impl Iterator<Item = Element<'e>>,
+        room: usize,
+    ) {
+        if let Some(first) = elements.next() {
+            self.len += 1;
+            self.begin_chunk(end, &first, room);
+        }
+        elements.for_each(|element| self.push_element(end, &element));
     }
 
     /// Appends the elements to `out` as a packed sequence.
@@ -111,7 +130,7 @@ impl List {
     pub fn weight(&self) -> usize {
         let blocks: usize = self.chunks.iter().map(Chunk::weight).sum();
         let entries = self.chunks.capacity() * size_of::<Chunk>();
-        blocks + if entries == 0 { 0 } else { crate::mem::class(entries) }
+        blocks + if entries == 0 { 0 } else { mem::class(entries) }
     }
 
     /// Bytes of the elements, about what they would take as a packed sequence. As [`List::weight`].
@@ -134,21 +153,21 @@ impl List {
             End::Back => self.chunks.back_mut(),
         };
         if !last.is_some_and(|chunk| chunk.push(end, element, limit)) {
-            self.begin_chunk(end, element);
+            self.begin_chunk(end, element, 0);
         }
     }
 
-    /// The next chunk at an end: at once as large as its neighbour became, so only the first grows,
-    /// and those beside elements that stand alone.
+    /// The next chunk at an end, with at least this room: at once as large as its neighbour became, so
+    /// only the first grows, and those beside elements that stand alone.
     #[cold]
-    fn begin_chunk(&mut self, end: End, element: &Element<'_>) {
+    fn begin_chunk(&mut self, end: End, element: &Element<'_>, room: usize) {
         let before = match end {
             End::Front => self.chunks.front(),
             End::Back => self.chunks.back(),
         };
         let used = before.map_or(0, |chunk| chunk.used().len());
         let like = if used <= self.limit.bytes { used } else { 0 };
-        let mut chunk = Chunk::with_room(like.max(stored(element)), end);
+        let mut chunk = Chunk::with_room(like.max(room).max(stored(element)), end);
         chunk.push(end, element, self.limit.for_one(element));
         match end {
             End::Front => self.chunks.push_front(chunk),
@@ -162,6 +181,21 @@ impl List {
         match end {
             End::Front => Some(chunk::first(self.chunks.front()?.used())?.0),
             End::Back => Some(chunk::last(self.chunks.back()?.used())?.0),
+        }
+    }
+
+    /// Asks ahead for what a push or a pop at an end will touch: first the deque's entry of the last
+    /// block there, then, when that has come, the block itself.
+    #[inline]
+    pub fn ask_ahead(&self, end: End, block: bool) {
+        let last = match end {
+            End::Front => self.chunks.front(),
+            End::Back => self.chunks.back(),
+        };
+        match last {
+            Some(chunk) if block => chunk.ask_ahead(end),
+            Some(chunk) => mem::prefetch(chunk),
+            None => {}
         }
     }
 

@@ -91,6 +91,17 @@ pub enum Object {
     Stream(Box<Stream>),
 }
 
+/// An element that a command is about to touch.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<'k> {
+    /// A field or member.
+    pub name: &'k [u8],
+    /// Its place in the order of a sorted set is wanted, too.
+    pub ordered: bool,
+    /// It will get this score.
+    pub score: Option<f64>,
+}
+
 impl Object {
     /// Its type.
     pub const fn type_of(&self) -> Type {
@@ -105,11 +116,12 @@ impl Object {
     }
 
     /// Asks ahead for what commands on these elements will touch, where that is known.
-    pub fn ask_ahead<'k>(&self, elements: impl Iterator<Item = &'k [u8]>) {
+    pub fn ask_ahead<'k>(&self, sought: impl Iterator<Item = Sought<'k>>) {
         match self {
-            Self::Hash(hash) => hash.ask_ahead(elements),
-            Self::Set(set) => set.ask_ahead(elements),
-            Self::Draft(_) | Self::List(_) | Self::Stream(_) | Self::String(_) | Self::ZSet(_) => {}
+            Self::Hash(hash) => hash.ask_ahead(sought.map(|element| element.name)),
+            Self::Set(set) => set.ask_ahead(sought.map(|element| element.name)),
+            Self::ZSet(set) => set.ask_ahead(sought),
+            Self::Draft(_) | Self::List(_) | Self::Stream(_) | Self::String(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod place;
 mod read;
 mod write;
 
+use super::ahead::Ahead;
 use super::notes::{Notes, at};
 use super::table::{Begin, Find, Handler};
 use super::{Args, Command, Cx, Error, Flags, Group, KeySpec};
@@ -115,6 +116,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(N+M): N keys, M elements taken"),
     row("lpop", -2, POP, write::lpop)
+        .beyond(Ahead::End(End::Front))
         .notes(&POPS)
         .keys(TAKE)
         .doc("1.0.0", "key [count]", "Takes elements off the front of a list.")
@@ -128,11 +130,13 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(N) in the elements looked at"),
     row("lpush", -3, PUSH, write::lpush)
+        .beyond(Ahead::End(End::Front))
         .notes(&PUSHES)
         .keys(INSERT)
         .doc("1.0.0", "key element [element ...]", "Adds elements at the front of a list.")
         .cost("O(N) in the elements added"),
     row("lpushx", -3, PUSH, write::lpushx)
+        .beyond(Ahead::End(End::Front))
         .notes(&PUSHES_X)
         .keys(INSERT)
         .doc(
@@ -161,6 +165,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("1.0.0", "key start stop", "Keeps only a range of a list.")
         .cost("O(N) in the elements removed"),
     row("rpop", -2, POP, write::rpop)
+        .beyond(Ahead::End(End::Back))
         .notes(&POPS)
         .keys(TAKE)
         .doc("1.0.0", "key [count]", "Takes elements off the back of a list.")
@@ -171,11 +176,13 @@ pub static COMMANDS: &[Command] = &[
         "Moves the last element of a list to the front of another.",
     ),
     row("rpush", -3, PUSH, write::rpush)
+        .beyond(Ahead::End(End::Back))
         .notes(&PUSHES)
         .keys(INSERT)
         .doc("1.0.0", "key element [element ...]", "Adds elements at the back of a list.")
         .cost("O(N) in the elements added"),
     row("rpushx", -3, PUSH, write::rpushx)
+        .beyond(Ahead::End(End::Back))
         .notes(&PUSHES_X)
         .keys(INSERT)
         .doc(

@@ -97,7 +97,7 @@ impl<'l> Tools<'l> {
             self.store(write);
             return Ok(usize::from(self.room[0]));
         }
-        let mut list = List::from_packed(short.packed(), self.limit);
+        let mut list = List::from_packed(short.packed(), end, self.limit);
         texts.for_each(|text| list.push(end, text));
         let len = list.len();
         write.set(New::Object(Box::new(Object::List(list))), Expiry::Keep);
@@ -259,7 +259,7 @@ impl<'l> Tools<'l> {
                 if short(list, self.limit, self.room) {
                     self.store(write);
                 } else {
-                    let mut list = List::from_packed(list.packed(), self.limit);
+                    let mut list = List::from_packed(list.packed(), End::Back, self.limit);
                     long(&mut list);
                     write.set(New::Object(Box::new(Object::List(list))), Expiry::Keep);
                 }

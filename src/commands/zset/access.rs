@@ -100,9 +100,27 @@ pub fn text(score: f64) -> String {
 }
 
 /// An argument as a score.
+#[inline]
 pub fn parse(arg: &[u8]) -> Result<f64, Error> {
-    match number::parse_i64(arg) {
-        Some(whole) if whole.unsigned_abs() < 1 << 53 => Ok(whole as f64), // nearly all are
-        _ => number::parse_f64(arg).ok_or(Error::NotAFloat),
+    match digits(arg) {
+        Some(whole) => Ok(whole), // nearly all are
+        None => number::parse_f64(arg).ok_or(Error::NotAFloat),
     }
+}
+
+/// What stands there, if it is a whole number small enough for a double to hold any such.
+#[inline]
+fn digits(arg: &[u8]) -> Option<f64> {
+    const EXACT: usize = 15;
+    if arg.is_empty() || arg.len() > EXACT {
+        return None;
+    }
+    let mut sum = 0;
+    for byte in arg {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => sum = sum * 10 + u64::from(digit),
+            _ => return None,
+        }
+    }
+    Some(sum as f64)
 }

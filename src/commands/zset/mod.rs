@@ -16,6 +16,7 @@ pub(super) mod sources;
 pub(super) mod storing;
 mod stretch;
 
+use super::ahead::Ahead;
 use super::notes::{Arg, Notes, at};
 use super::table::Handler;
 use super::{Args, Command, Cx, Error, Flags, Group, KeySpec};
@@ -83,6 +84,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(LOG),
     row("zadd", -4, ADD, add::zadd)
+        .beyond(Ahead::Scored(2))
         .notes(&ZADD)
         .keys(UPDATE)
         .doc(
@@ -117,6 +119,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(MERGE),
     row("zincrby", 4, ADD, add::zincrby)
+        .beyond(Ahead::Ranked(3))
         .keys(INCREASE)
         .doc(
             "1.2.0",
@@ -221,11 +224,13 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(LOG_AND_M),
     row("zrank", -3, LOOK, read::zrank)
+        .beyond(Ahead::Ranked(2))
         .notes(&RANK)
         .keys(READ)
         .doc("2.0.0", "key member [WITHSCORE]", "Returns a member's rank, counted from the lowest.")
         .cost(LOG),
     row("zrem", -3, TAKE, remove::zrem)
+        .beyond(Ahead::Ranked(2))
         .notes(&ZREM)
         .keys(DELETE)
         .doc("1.2.0", "key member [member ...]", "Removes members; the key too when none is left.")
@@ -271,6 +276,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(LOG_AND_M),
     row("zrevrank", -3, LOOK, read::zrevrank)
+        .beyond(Ahead::Ranked(2))
         .notes(&RANK)
         .keys(READ)
         .doc(
@@ -288,7 +294,7 @@ pub static COMMANDS: &[Command] = &[
             "Walks over the members and scores with a cursor.",
         )
         .cost("O(1) a call, O(N) for a whole walk"),
-    row("zscore", 3, LOOK, read::zscore).keys(READ).doc(
+    row("zscore", 3, LOOK, read::zscore).element(2).keys(READ).doc(
         "1.2.0",
         "key member",
         "Returns a member's score.",

@@ -111,6 +111,21 @@ impl Chunk {
         Self { bytes, start: at, end: at, count: 0 }
     }
 
+    /// Asks for the counts of the block, and for the bytes on both sides of an end.
+    #[inline]
+    pub(super) fn ask_ahead(&self, end: End) {
+        const LINE: usize = 64;
+        let bytes = self.bytes.as_ptr();
+        mem::prefetch(bytes.wrapping_sub(COUNTS));
+        let at = match end {
+            End::Front => bytes.wrapping_add(self.start as usize),
+            End::Back => bytes.wrapping_add(self.end as usize),
+        };
+        mem::prefetch(at.wrapping_sub(LINE));
+        mem::prefetch(at);
+        mem::prefetch(at.wrapping_add(LINE));
+    }
+
     /// The number of elements.
     #[inline]
     pub(super) const fn len(&self) -> usize {

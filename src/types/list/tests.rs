@@ -102,7 +102,11 @@ fn apply(list: &mut List, model: &mut Model, op: &Op) {
             list.to_packed(&mut bytes);
             let (packed, count) = Packed::validate(&bytes).unwrap();
             assert_eq!(count, model.len());
-            *list = List::from_packed(packed, list.limit);
+            *list = List::from_packed(
+                packed,
+                if packed.bytes().len() % 2 == 0 { End::Front } else { End::Back },
+                list.limit,
+            );
         }
     }
 }

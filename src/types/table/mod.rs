@@ -60,7 +60,7 @@ impl Layout for Whole {
 }
 
 /// Keys asked for ahead at most: those of a batch.
-const AHEAD: usize = 64;
+pub(in crate::types) const AHEAD: usize = 64;
 
 /// Where an element is; valid until the table changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

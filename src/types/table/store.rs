@@ -30,6 +30,8 @@ const CHUNKS: usize = 1 << 19;
 const CHUNK_BYTES: usize = 1 << 16;
 /// The slack of a slot without content.
 const FREE: u8 = 0xff;
+/// Bytes that the processor brings at a time.
+const LINE: usize = 64;
 /// Up to `FINE`, slots come in steps of 4 bytes; up to `COARSE`, in steps of 32.
 const FINE: usize = 256;
 const COARSE: usize = 2048;
@@ -207,7 +209,10 @@ impl Store {
     #[inline(always)]
     pub(in crate::types) fn prefetch(&self, place: u32) {
         if place & BLOCK == 0 {
-            mem::prefetch(self.chunks[(place >> SLOT_BITS) as usize].slot(place));
+            // Slots are not aligned to lines. Of a long one the rest follows by itself.
+            let slot = self.chunks[(place >> SLOT_BITS) as usize].slot(place);
+            mem::prefetch(slot.as_ptr());
+            mem::prefetch(&slot[(slot.len() - 1).min(LINE)]);
         }
     }
 

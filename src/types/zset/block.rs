@@ -2,10 +2,13 @@
 //!
 //! - **B1** The first `len` scores and places are the entries, in order; the rest means nothing.
 
+use crate::mem;
+
 /// Entries of a block: what 512 bytes hold.
 pub(super) const ENTRIES: usize = 42;
 
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(super) struct Block {
     len: usize,
     scores: [f64; ENTRIES],
@@ -32,6 +35,38 @@ impl Block {
     #[inline(always)]
     pub(super) fn places(&self) -> &[u32] {
         &self.places[..self.len]
+    }
+
+    /// How many scores are less than this one. All are compared, as waiting for each comparison
+    /// before the next takes longer.
+    #[inline(always)]
+    pub(super) fn below(&self, score: f64) -> usize {
+        self.scores().iter().map(|&own| usize::from(own < score)).sum()
+    }
+
+    /// How many are less or equal.
+    #[inline(always)]
+    pub(super) fn up_to(&self, score: f64) -> usize {
+        self.scores().iter().map(|&own| usize::from(own <= score)).sum()
+    }
+
+    /// Where the entry with this place stands.
+    #[inline(always)]
+    pub(super) fn position(&self, place: u32) -> Option<usize> {
+        self.places().iter().position(|&own| own == place)
+    }
+
+    /// Asks for the block, without its scores unless they are wanted, too.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, scores: bool) {
+        const LINE: usize = 64;
+        let bytes = std::ptr::from_ref(self).cast::<u8>();
+        for at in (0..size_of::<Self>()).step_by(LINE) {
+            let passes = at > 0 && at + LINE <= size_of::<[f64; ENTRIES]>();
+            if scores || !passes {
+                mem::prefetch(bytes.wrapping_add(at));
+            }
+        }
     }
 
     pub(super) fn insert(&mut self, at: usize, score: f64, place: u32) {

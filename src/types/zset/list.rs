@@ -67,6 +67,26 @@ impl Path {
     }
 }
 
+/// Ways taken at once by [`Order::ask_ahead`].
+const LANES: usize = 12;
+
+/// One of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lane {
+    goal: Goal,
+    tower: u32,
+    /// The link to be looked at next, counted from 1.
+    level: u32,
+}
+
+/// A score whose block will be looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Goal {
+    pub(super) score: f64,
+    /// The block's scores will be looked at, too.
+    pub(super) scores: bool,
+}
+
 /// The order of a set.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
@@ -150,9 +170,69 @@ impl Order {
         path
     }
 
+    /// The way to an entry that is there: its score, its member and the place of that.
+    #[inline]
+    pub(super) fn seek_entry(
+        &self,
+        (score, member, place): (f64, &[u8], u32),
+        members: &Members,
+    ) -> Path {
+        let cut = Cut::AfterEntry(score, member);
+        let mut path = self.walk(|_, link| {
+            cut.is_after_separator(link.separator, || self.first(link.next), members)
+        });
+        let at = self.block(path.towers[0]).position(place);
+        debug_assert!(
+            at.is_some(),
+            "Z1: the entry is in the block that leads to the cut behind it"
+        );
+        path.offset = at.unwrap_or_default();
+        path
+    }
+
+    /// Asks for the blocks in which entries of these scores stand, or would. Several ways down are
+    /// taken at once, a step each in turn, by score alone: where that leads astray nothing is lost but
+    /// time.
+    #[inline]
+    pub(super) fn ask_ahead(&self, goals: &[Goal]) {
+        let mut rest =
+            goals.iter().map(|&goal| Lane { goal, tower: HEAD, level: self.levels as u32 });
+        let (mut lanes, mut active) = ([Lane::default(); LANES], 0);
+        for (lane, fresh) in lanes.iter_mut().zip(rest.by_ref()) {
+            *lane = fresh;
+            active += 1;
+        }
+        while active > 0 {
+            let mut at = 0;
+            while at < active {
+                let lane = &mut lanes[at];
+                let link = &self.cells[lane.tower + lane.level];
+                let score = f64::from_bits(link.word);
+                let passes = (link.next != NIL) & (score < lane.goal.score);
+                lane.tower = if passes { link.next } else { lane.tower };
+                lane.level -= u32::from(!passes);
+                if lane.level == 0 {
+                    self.block(lane.tower).prefetch(lane.goal.scores);
+                    match rest.next() {
+                        Some(fresh) => *lane = fresh,
+                        None => {
+                            active -= 1;
+                            lanes[at] = lanes[active];
+                            continue;
+                        }
+                    }
+                }
+                at += 1;
+            }
+        }
+    }
+
     /// The way to the entry of a rank, or to the end.
     #[inline]
     pub(super) fn seek_rank(&self, rank: usize) -> Path {
+        if rank < self.block(HEAD).len() {
+            return Path { towers: [HEAD; LEVELS], starts: [0; LEVELS], offset: rank };
+        }
         let mut path = self.walk(|start, link| (start + link.span) as usize <= rank);
         path.offset = (rank - path.starts[0] as usize).min(self.block(path.towers[0]).len());
         path
@@ -210,10 +290,10 @@ impl Order {
         }
     }
 
-    /// Gives the entry before `path` another score, if it keeps its place for certain.
+    /// Gives the entry that `path` leads to another score, if it keeps its place for certain.
     pub(super) fn move_in_place(&mut self, path: &Path, score: f64) -> bool {
         let Some(block) = self.block_mut(path.towers[0]) else { return false };
-        block.rescore(path.offset - 1, score)
+        block.rescore(path.offset, score)
     }
 
     /// Bytes held.

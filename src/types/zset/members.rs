@@ -25,6 +25,12 @@ impl Members {
         self.0.remove(place);
     }
 
+    /// Asks for what stands in a place.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, place: u32) {
+        self.0.prefetch(place);
+    }
+
     #[inline(always)]
     pub(super) fn member(&self, place: u32) -> &[u8] {
         self.0.content(place).get(SCORE..).unwrap_or(&[])

@@ -42,8 +42,9 @@ pub use range::{Backward, Cut, Forward};
 pub use small::{Entry, Small};
 pub use view::{Entries, View};
 
-use super::table::{Hashing, Index};
-use list::Order;
+use super::object::Sought;
+use super::table::{AHEAD, Hashing, Index};
+use list::{Goal, HEAD, Order};
 use members::Members;
 
 /// The set. A clone shares all memory but the towers, until either changes.
@@ -105,6 +106,34 @@ impl SortedSet {
         Seat { hash, place, score: place.map(|place| self.members.score(place)) }
     }
 
+    /// Asks ahead for what commands on these members will touch: first the index, then the members
+    /// that it names, then the blocks of the order where they stand or are to stand.
+    pub fn ask_ahead<'k>(&self, sought: impl Iterator<Item = Sought<'k>>) {
+        let (mut asked, mut count) = ([Asked::default(); AHEAD], 0);
+        let (mut goals, mut ways) = ([Goal::default(); 2 * AHEAD], 0);
+        for (one, element) in asked.iter_mut().zip(sought) {
+            let (hash, changes) = (self.hash(element.name), element.score.is_some());
+            self.index.prefetch(hash);
+            *one = Asked { hash, place: None, ordered: element.ordered, changes };
+            count += 1;
+            if let Some(score) = element.score {
+                goals[ways] = Goal { score, scores: true };
+                ways += 1;
+            }
+        }
+        for one in &mut asked[..count] {
+            one.place = self.index.candidate(one.hash);
+            one.place.inspect(|&place| self.members.prefetch(place));
+        }
+        for one in asked[..count].iter().filter(|one| one.ordered) {
+            if let Some(place) = one.place {
+                goals[ways] = Goal { score: self.members.score(place), scores: one.changes };
+                ways += 1;
+            }
+        }
+        self.order.ask_ahead(&goals[..ways]);
+    }
+
     /// Adds a member or gives it another score; the one it had.
     pub fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
         self.put(self.seat(member), member, score)
@@ -124,9 +153,9 @@ impl SortedSet {
         };
         let old = self.members.score(place);
         if old.to_bits() != score.to_bits() {
-            let path = self.order.seek(&Cut::AfterEntry(old, member), &self.members);
+            let path = self.order.seek_entry((old, member, place), &self.members);
             if !self.order.move_in_place(&path, score) {
-                self.order.remove(&before(path), 1, |_| ());
+                self.order.remove(&path, 1, |_| ());
                 let path = self.order.seek(&Cut::BeforeEntry(score, member), &self.members);
                 self.order.insert(path, score, place);
             }
@@ -140,8 +169,8 @@ impl SortedSet {
         let hash = self.hash(member);
         let place = self.place(hash, member)?;
         let score = self.members.score(place);
-        let path = self.order.seek(&Cut::AfterEntry(score, member), &self.members);
-        self.order.remove(&before(path), 1, |_| ());
+        let path = self.order.seek_entry((score, member, place), &self.members);
+        self.order.remove(&path, 1, |_| ());
         self.index.remove(hash, place);
         self.members.remove(place);
         Some(score)
@@ -149,8 +178,9 @@ impl SortedSet {
 
     /// A member's rank, counted from the lowest, and its score.
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
-        let score = self.score(member)?;
-        Some((self.rank_of(&Cut::BeforeEntry(score, member)), score))
+        let place = self.place(self.hash(member), member)?;
+        let score = self.members.score(place);
+        Some((self.order.seek_entry((score, member, place), &self.members).rank(), score))
     }
 
     /// A member's rank, counted from the highest, and its score.
@@ -218,7 +248,33 @@ impl SortedSet {
             });
             left -= taken;
         }
+        if count == 1 {
+            self.ask_next(rank);
+        }
         count
+    }
+
+    /// Asks for what the next pops at an end will touch, after one there: they come in rows, and their
+    /// members lie anywhere.
+    fn ask_next(&self, rank: usize) {
+        /// Pops between a member's being asked for and its bucket's, and between that and its turn.
+        const SOON: usize = 5;
+        const NEXT: usize = 1;
+        let block = match rank {
+            0 => self.order.block(HEAD),
+            _ if rank == self.len() => self.order.block(self.order.tail()),
+            _ => return,
+        };
+        let nth = |n: usize| {
+            let at = if rank == 0 { Some(n) } else { block.len().checked_sub(n + 1) };
+            at.and_then(|at| block.places().get(at))
+        };
+        if let Some(&soon) = nth(SOON) {
+            self.members.prefetch(soon);
+        }
+        if let Some(&next) = nth(NEXT) {
+            self.index.prefetch(self.hash(self.members.member(next)));
+        }
     }
 
     /// Takes out the entry with the lowest score.
@@ -258,6 +314,18 @@ impl SortedSet {
     }
 }
 
+/// A member that is asked for ahead.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    hash: u64,
+    /// Where it stands, very likely.
+    place: Option<u32>,
+    /// Its place in the order is wanted, too.
+    ordered: bool,
+    /// It will get another score.
+    changes: bool,
+}
+
 /// What the index knows of a member, until the next change.
 #[derive(Debug, Clone, Copy)]
 pub struct Seat {
@@ -277,11 +345,4 @@ impl Remains {
         let Self(set) = self;
         (0..pieces).all(|_| set.order.shed() || set.members.shed() || set.index.shed())
     }
-}
-
-/// From the cut behind an entry to the entry.
-fn before(mut path: list::Path) -> list::Path {
-    debug_assert!(path.offset > 0, "Z1: the entry is in the block that leads to the cut behind it");
-    path.offset = path.offset.saturating_sub(1);
-    path
 }

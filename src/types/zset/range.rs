@@ -68,13 +68,16 @@ impl Cut<'_> {
         match *self {
             Self::Start => 0,
             Self::End => scores.len(),
-            Self::BeforeScore(score) => scores.partition_point(|&own| own < score),
-            Self::AfterScore(score) => scores.partition_point(|&own| own <= score),
+            Self::BeforeScore(score) => block.below(score),
+            Self::AfterScore(score) => block.up_to(score),
             Self::BeforeMember(member) | Self::AfterMember(member) => {
                 places.partition_point(|&place| self.passes(members.member(place).cmp(member)))
             }
             Self::BeforeEntry(score, member) | Self::AfterEntry(score, member) => {
-                let from = scores.partition_point(|&own| own < score);
+                let from = block.below(score);
+                if scores.get(from) != Some(&score) {
+                    return from;
+                }
                 let equal = scores[from..].partition_point(|&own| own == score);
                 let places = &places[from..from + equal];
                 from + places
@@ -107,10 +110,13 @@ pub struct Forward<'a> {
 impl<'a> Forward<'a> {
     /// `count` entries from `rank` on; both within the list.
     pub(super) fn new(order: &'a Order, members: &'a Members, rank: usize, count: usize) -> Self {
-        let path = order.seek_rank(rank);
-        let tower = path.towers[0];
-        let block = order.block(tower);
-        Self { order, members, block, tower, offset: path.offset, left: count }
+        let (tower, offset) = if rank < order.block(HEAD).len() {
+            (HEAD, rank) // the lowest entries are what is asked for most
+        } else {
+            let path = order.seek_rank(rank);
+            (path.towers[0], path.offset)
+        };
+        Self { order, members, block: order.block(tower), tower, offset, left: count }
     }
 }
 
@@ -138,6 +144,29 @@ impl<'a> Iterator for Forward<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
+    }
+
+    /// Block by block, which is what `for_each` does, too.
+    #[inline]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
+        let Self { order, members, mut block, mut tower, mut offset, mut left } = self;
+        let mut value = init;
+        loop {
+            let here = left.min(block.len() - offset);
+            let part = offset..offset + here;
+            for (place, score) in block.places()[part.clone()].iter().zip(&block.scores()[part]) {
+                value = f(value, (members.member(*place), *score));
+            }
+            left -= here;
+            if left == 0 {
+                return value;
+            }
+            tower = order.link(tower, 0).next;
+            if tower == NIL {
+                return value;
+            }
+            (block, offset) = (order.block(tower), 0);
+        }
     }
 }
 

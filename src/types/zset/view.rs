@@ -127,4 +127,16 @@ impl<'a> Iterator for Entries<'a> {
             Self::Down(iter) => iter.next().map(text),
         }
     }
+
+    /// The form is looked at once, not for each.
+    #[inline]
+    fn fold<B, F: FnMut(B, Entry<'a>) -> B>(self, init: B, f: F) -> B {
+        let text = |(member, score)| (Element::Str(member), score);
+        match self {
+            Self::SmallUp(iter) => iter.fold(init, f),
+            Self::SmallDown(iter) => iter.fold(init, f),
+            Self::Up(iter) => iter.map(text).fold(init, f),
+            Self::Down(iter) => iter.map(text).fold(init, f),
+        }
+    }
 }
