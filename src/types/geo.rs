@@ -36,6 +36,14 @@ fn degrees(radians: f64) -> f64 {
     radians / (PI / 180.0)
 }
 
+/// The bits that a score stands for. No place has a score below 0 or beyond 2^52, but a sorted set may;
+/// Redis leaves what to make of it to the processor, and these are the bits on x86-64.
+fn bits(score: f64) -> u64 {
+    const TOP: f64 = 9_223_372_036_854_775_808.0;
+    let whole = |score| if (-TOP..TOP).contains(&score) { score as i64 } else { i64::MIN };
+    if score < TOP { whole(score) as u64 } else { whole(score - TOP) as u64 ^ 1 << 63 }
+}
+
 impl Point {
     /// A place, if there is a score for it.
     pub fn new(longitude: f64, latitude: f64) -> Option<Self> {
@@ -51,7 +59,7 @@ impl Point {
 
     /// The middle of the cell that a score stands for.
     pub fn of_score(score: f64) -> Self {
-        let cell = Cell::of_bits(score as u64, STEPS_MAX);
+        let cell = Cell::of_bits(bits(score), STEPS_MAX);
         let (south, north) = cell.latitudes();
         let (west, east) = cell.longitudes();
         Self {
