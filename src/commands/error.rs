@@ -30,6 +30,8 @@ pub enum Error {
     DbIndex,
     /// Memory is over `maxmemory` and nothing could be evicted.
     OutOfMemory,
+    /// A reply that would be longer than what the client may leave unread, or than what there is room for.
+    TooMuch,
     /// Any other text, code included (`ERR …`).
     Text(Cow<'static, str>),
     /// A text with bytes from the client in it.
@@ -56,6 +58,7 @@ impl Error {
             Self::OffsetRange => "ERR offset is out of range",
             Self::DbIndex => "ERR DB index is out of range",
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
+            Self::TooMuch => "ERR reply would exceed the client's output limit",
             Self::Text(text) => return Cow::Borrowed(text.as_bytes()),
             Self::Bytes(text) => return Cow::Borrowed(text),
         };

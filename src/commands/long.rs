@@ -9,9 +9,11 @@
 //! on encoding it is idle: what there is goes out, and the limit does the rest.
 
 use super::slice::{self, Slice};
-use super::{Cx, Error};
+use super::{Cx, Error, run};
 use crate::config::Config;
+use crate::metrics::Stat;
 use crate::resp::Reply;
+use crate::session::After;
 use crate::session::registry::Class;
 use bytes::Bytes;
 use std::any::Any;
@@ -119,6 +121,22 @@ fn limit(cx: &Cx<'_>) -> usize {
     }
 }
 
+/// A reply was refused: says whether it is by the client's own limit. Then the client is closed, as it
+/// would be if the reply had been built.
+pub fn closes(cx: &mut Cx<'_>) -> bool {
+    let closes = limit(cx) < usize::MAX && !cx.session.in_exec;
+    if closes {
+        tracing::warn!(
+            "Client id={} addr={} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            cx.session.client.id,
+            cx.session.client.origin.peer,
+        );
+        run::worker(cx).add(Stat::OutputLimit, 1);
+        cx.session.after = After::Close;
+    }
+    closes
+}
+
 /// Refuses a reply with `count` of the `len` elements that take `weight` bytes, some of them perhaps
 /// often, if it would pass what the client may leave unread, or what there is at all. Without a
 /// limit for either it is as much as leaves room for others.
@@ -136,7 +154,7 @@ pub fn refuse_beyond(
     };
     let size = count.saturating_mul(HEAD + weight / len.max(1));
     if size as u64 > limit {
-        return Err(Error::new("ERR reply would exceed the client's output limit"));
+        return Err(Error::TooMuch);
     }
     Ok(())
 }

@@ -212,6 +212,9 @@ pub fn invoke(cx: &mut Cx<'_>, args: Args<'_>) {
 fn fail(cx: &mut Cx<'_>, mark: Mark, error: Error) {
     let error = if error == Error::Arity { run::arity(cx.row) } else { error };
     cx.reply.cut(mark);
+    if error == Error::TooMuch && long::closes(cx) {
+        return;
+    }
     cx.reply.error(error.text());
 }
 
