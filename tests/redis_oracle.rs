@@ -6,61 +6,14 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+mod oracle;
 
-/// A server of this test's own, killed at the end of it.
-struct Server {
-    child: Child,
-    input: BufReader<TcpStream>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use oracle::{Random, Server, environment};
+use std::io::{BufRead, Read};
 
 impl Server {
-    fn start(program: &str, args: &[&str]) -> Option<Server> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(program)
-            .args(["--port", &port.to_string(), "--save", ""])
-            .args(args)
-            .current_dir(std::env::temp_dir())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut child = child.ok()?;
-        for _ in 0..200 {
-            if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
-                stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-                return Some(Server { child, input: BufReader::new(stream) });
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = child.kill();
-        panic!("{program} does not listen");
-    }
-
-    fn send(&mut self, commands: &[Vec<Vec<u8>>]) {
-        let mut out = Vec::new();
-        for words in commands {
-            out.extend(format!("*{}\r\n", words.len()).bytes());
-            for word in words {
-                out.extend(format!("${}\r\n", word.len()).bytes());
-                out.extend_from_slice(word);
-                out.extend_from_slice(b"\r\n");
-            }
-        }
-        self.input.get_mut().write_all(&out).unwrap();
-    }
-
     /// One reply, as it came.
-    fn reply(&mut self) -> Vec<u8> {
+    fn raw_reply(&mut self) -> Vec<u8> {
         let mut raw = Vec::new();
         let mut missing = 1;
         while missing > 0 {
@@ -84,29 +37,8 @@ impl Server {
     }
 }
 
-/// Xorshift: the same seed gives the same commands everywhere.
-struct Random(u64);
-
+/// The words that commands on strings are made of.
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn once_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len() as u64) as usize]
-    }
-
     fn key(&mut self) -> String {
         if self.once_in(20) { "absent".into() } else { format!("k{}", self.below(5)) }
     }
@@ -348,18 +280,14 @@ fn show(words: &[Vec<u8>]) -> String {
     words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-fn environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 #[test]
 fn random_commands_are_answered_as_by_redis() {
-    let Some(mut redis) = Server::start("redis-server", &[]) else {
+    let Some(mut redis) = Server::start("redis-server") else {
         eprintln!("SKIPPED: redis-server is not installed, so nothing was compared with it");
         return;
     };
-    let mut ours = Server::start(env!("CARGO_BIN_EXE_eonkv-server"), &[]).unwrap();
-    let mut random = Random(environment("EONKV_ORACLE_SEED", 0x9e37_79b9_7f4a_7c15));
+    let mut ours = Server::start(env!("CARGO_BIN_EXE_eonkv-server")).unwrap();
+    let mut random = Random::new(environment("EONKV_ORACLE_SEED", 0x9e37_79b9_7f4a_7c15));
     let values: Vec<Vec<Vec<u8>>> =
         ["k0", "k1", "k2", "k3", "k4", "h0", "h1", "h2", "h3", "number"]
             .iter()
@@ -368,10 +296,10 @@ fn random_commands_are_answered_as_by_redis() {
     for _ in 0..environment("EONKV_ORACLE_ROUNDS", 40) {
         let mut commands: Vec<_> = (0..100).map(|_| random.command()).collect();
         commands.extend(values.iter().cloned());
-        redis.send(&commands);
-        ours.send(&commands);
+        redis.send_all(&commands);
+        ours.send_all(&commands);
         for (index, command) in commands.iter().enumerate() {
-            let (want, got) = (redis.reply(), ours.reply());
+            let (want, got) = (redis.raw_reply(), ours.raw_reply());
             if want != got {
                 let differ = want.iter().zip(&got).position(|(a, b)| a != b);
                 let key = command.get(1);

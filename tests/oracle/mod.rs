@@ -40,9 +40,9 @@ impl Value {
 }
 
 /// A server of this test's own, killed at the end of it.
-struct Server {
+pub struct Server {
     child: Child,
-    input: BufReader<TcpStream>,
+    pub input: BufReader<TcpStream>,
 }
 
 impl Drop for Server {
@@ -53,7 +53,8 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(program: &str) -> Option<Self> {
+    /// Starts it; none if there is no such program.
+    pub fn start(program: &str) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new(program)
             .args(["--port", &port.to_string(), "--save", ""])
@@ -74,11 +75,19 @@ impl Server {
     }
 
     fn send(&mut self, words: &[Vec<u8>]) {
-        let mut out = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            out.extend(format!("${}\r\n", word.len()).bytes());
-            out.extend_from_slice(word);
-            out.extend_from_slice(b"\r\n");
+        self.send_all(&[words.to_vec()]);
+    }
+
+    /// Sends several commands in one piece.
+    pub fn send_all(&mut self, commands: &[Vec<Vec<u8>>]) {
+        let mut out = Vec::new();
+        for words in commands {
+            out.extend(format!("*{}\r\n", words.len()).bytes());
+            for word in words {
+                out.extend(format!("${}\r\n", word.len()).bytes());
+                out.extend_from_slice(word);
+                out.extend_from_slice(b"\r\n");
+            }
         }
         self.input.get_mut().write_all(&out).unwrap();
     }
