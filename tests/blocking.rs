@@ -6,7 +6,7 @@
 
 mod server;
 
-use server::{Client, Server, request};
+use server::{Client, Server};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
