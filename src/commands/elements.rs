@@ -7,17 +7,20 @@ use crate::types::glob::Pattern;
 use crate::types::packed::Element;
 
 /// Encodes an element as a bulk string.
-#[inline]
+#[inline(always)]
 pub fn bulk(reply: &mut Reply, element: &Element<'_>) {
     match *element {
         Element::Str(text) => reply.bulk(text),
         Element::Int(value) => reply.bulk_int(value),
-        Element::Double(_) => {
-            let mut text = Vec::with_capacity(24);
-            element.write_text(&mut text);
-            reply.bulk(&text);
-        }
+        Element::Double(_) => double(reply, element),
     }
+}
+
+#[cold]
+fn double(reply: &mut Reply, element: &Element<'_>) {
+    let mut text = Vec::with_capacity(24);
+    element.write_text(&mut text);
+    reply.bulk(&text);
 }
 
 /// The cursor of a walk (SSCAN and its kin), read as C reads unsigned numbers: a sign may stand
