@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 SECONDS_EACH=${1:-20}
 shift || true
 TARGETS=("$@")
-[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(request inline history commands config glob hll zset stream)
+[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(request inline history commands config glob hll zset stream lua)
 
 HOST=$(rustc -vV | sed -n 's/^host: //p')
 COVERAGE="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"

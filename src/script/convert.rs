@@ -8,6 +8,7 @@
 //! | null of protocol 2, of protocol 3 | `false`, `nil` |
 //! | map, set, double, boolean, big number, verbatim text | `{map = {}}`, `{set = {}}`, `{double = n}`, boolean, `{big_number = s}`, `{verbatim_string = {format, string}}` |
 
+use super::errors::is_counted;
 use super::numbers::to_i64;
 use crate::resp::Reply;
 use crate::types::number;
@@ -146,14 +147,18 @@ impl<'a> Reader<'a> {
 }
 
 /// Encodes what a script returned. `three`: the script chose protocol 3, in which booleans are
-/// booleans.
-pub(super) fn to_resp(value: &Value, three: bool, out: &mut Reply) -> mlua::Result<()> {
-    Writer { three, out }.value(value, 0)
+/// booleans. True if an error is in it that was counted when a command failed: it is not counted as
+/// one of the reply.
+pub(super) fn to_resp(value: &Value, three: bool, out: &mut Reply) -> mlua::Result<bool> {
+    let mut writer = Writer { three, out, counted: false };
+    writer.value(value, 0)?;
+    Ok(writer.counted)
 }
 
 struct Writer<'a> {
     three: bool,
     out: &'a mut Reply,
+    counted: bool,
 }
 
 impl Writer<'_> {
@@ -164,7 +169,7 @@ impl Writer<'_> {
             Value::Number(value) => self.out.int(to_i64(*value)),
             Value::Boolean(value) if self.three => self.out.bool(*value),
             Value::Boolean(true) => self.out.int(1),
-            Value::Table(_) if depth >= DEPTH => self.out.error("reached lua stack limit"),
+            Value::Table(_) if depth >= DEPTH => self.out.error("ERR reached lua stack limit"),
             Value::Table(table) => return self.table(table, depth),
             _ => self.out.null(),
         }
@@ -192,7 +197,12 @@ impl Writer<'_> {
         if let Value::String(text) = table.raw_get::<Value>("err")? {
             let text = text.as_bytes();
             let text = text.strip_prefix(b"-").unwrap_or(&text);
+            let errors = self.out.errors();
             self.out.error(text);
+            if is_counted(table) {
+                self.out.counted(errors);
+                self.counted = true;
+            }
         } else if let Value::String(text) = table.raw_get::<Value>("ok")? {
             let clean = |b: &u8| if matches!(b, b'\r' | b'\n') { b' ' } else { *b };
             let text: Vec<u8> = text.as_bytes().iter().map(clean).collect();

@@ -24,6 +24,8 @@ pub struct Raised {
     pub text: Vec<u8>,
     /// Where it came from.
     pub place: Option<Place>,
+    /// A command's own error, which was counted when the command failed.
+    pub counted: bool,
 }
 
 /// Why a run has no result.
@@ -64,11 +66,14 @@ pub fn at(text: &[u8], name: &str, place: Option<&Place>) -> Vec<u8> {
 
 /// An error of ours while it is under way.
 #[derive(Debug)]
-struct Bytes(Vec<u8>);
+struct Bytes {
+    text: Vec<u8>,
+    counted: bool,
+}
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        f.write_str(&String::from_utf8_lossy(&self.text))
     }
 }
 
@@ -88,8 +93,16 @@ impl std::error::Error for Stopped {}
 
 /// An error with this text and nothing else.
 pub(super) fn plain(text: impl Into<Vec<u8>>) -> mlua::Error {
-    mlua::Error::external(Bytes(text.into()))
+    mlua::Error::external(Bytes { text: text.into(), counted: false })
 }
+
+/// The error of a command, which was counted there.
+pub(super) fn counted(text: impl Into<Vec<u8>>) -> mlua::Error {
+    mlua::Error::external(Bytes { text: text.into(), counted: true })
+}
+
+/// What says in an error's table that it was counted, as Redis names it.
+pub(super) const COUNTED: &str = "ignore_error_stats_update";
 
 /// An error whose text begins with the place in the script, as those of Lua's own libraries do.
 pub(super) fn located(lua: &Lua, text: impl AsRef<[u8]>) -> mlua::Error {
@@ -207,22 +220,30 @@ pub(super) fn text_of(value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-/// The text inside an error of ours, and whether it has a code of its own.
-fn inner(error: &mlua::Error) -> (Vec<u8>, bool) {
+/// What an error of ours says.
+struct Inner {
+    text: Vec<u8>,
+    /// It has a code of its own.
+    coded: bool,
+    counted: bool,
+}
+
+fn inner(error: &mlua::Error) -> Inner {
     for cause in error.chain() {
-        if let Some(Bytes(text)) = cause.downcast_ref::<Bytes>() {
-            return (text.clone(), true);
+        if let Some(Bytes { text, counted }) = cause.downcast_ref::<Bytes>() {
+            return Inner { text: text.clone(), coded: true, counted: *counted };
         }
         if let Some(Located(text)) = cause.downcast_ref::<Located>() {
-            return (text.clone(), false);
+            return Inner { text: text.clone(), coded: false, counted: false };
         }
     }
-    match error {
-        mlua::Error::CallbackError { cause, .. } => inner(cause),
-        mlua::Error::RuntimeError(text) => (text.clone().into_bytes(), false),
-        mlua::Error::MemoryError(_) => (b"not enough memory".to_vec(), false),
-        other => (other.to_string().into_bytes(), false),
-    }
+    let text = match error {
+        mlua::Error::CallbackError { cause, .. } => return inner(cause),
+        mlua::Error::RuntimeError(text) => text.clone().into_bytes(),
+        mlua::Error::MemoryError(_) => b"not enough memory".to_vec(),
+        other => other.to_string().into_bytes(),
+    };
+    Inner { text, coded: false, counted: false }
 }
 
 /// Where a script was when it was stopped.
@@ -258,55 +279,64 @@ fn present(lua: &Lua) -> Option<Place> {
 
 /// What the handler of a run found out, on its way back to Rust: the text of what was not an error of
 /// ours, and where it was.
-struct Described(Option<Vec<u8>>, Option<Place>);
+struct Described(Option<(Vec<u8>, bool)>, Option<Place>);
 
 /// The failure that a run's handler described.
 pub(super) fn failure(lua: &Lua, reason: Value) -> Failure {
     match lua.remove_app_data::<Described>() {
         Some(Described(text, place)) => {
-            let text = text.unwrap_or_else(|| text_of_error(&reason));
-            Failure::Raised(Raised { text, place })
+            let (text, counted) = text.unwrap_or_else(|| text_of_error(&reason));
+            Failure::Raised(Raised { text, place, counted })
         }
         // The handler itself failed: there was no stack or no memory left for it.
         None => {
             let text = text_of(&reason).unwrap_or_else(|| b"error in error handling".to_vec());
             let text = [b"ERR ".as_slice(), &text].concat();
-            Failure::Raised(Raised { text, place: None })
+            Failure::Raised(Raised { text, place: None, counted: false })
         }
     }
 }
 
-/// The text of any error value.
-fn text_of_error(reason: &Value) -> Vec<u8> {
+/// The text of any error value, and whether it was counted where it arose.
+fn text_of_error(reason: &Value) -> (Vec<u8>, bool) {
     let code = |text: &[u8]| [b"ERR ".as_slice(), text].concat();
+    let unknown = || b"ERR unknown error".to_vec();
     match reason {
         Value::Error(error) => {
-            let (text, coded) = inner(error);
-            if coded { text } else { code(&text) }
+            let Inner { text, coded, counted } = inner(error);
+            (if coded { text } else { code(&text) }, counted)
         }
         Value::Table(table) => match table.raw_get::<Value>("err") {
-            Ok(Value::String(text)) => text.as_bytes().to_vec(),
-            _ => b"ERR unknown error".to_vec(),
+            Ok(Value::String(text)) => (text.as_bytes().to_vec(), is_counted(table)),
+            _ => (unknown(), false),
         },
         other => match text_of(other) {
-            Some(text) => code(&text),
+            Some(text) => (code(&text), false),
             None => match other.to_string() {
-                Ok(text) => code(text.as_bytes()),
-                Err(_) => b"ERR unknown error".to_vec(),
+                Ok(text) => (code(text.as_bytes()), false),
+                Err(_) => (unknown(), false),
             },
         },
     }
+}
+
+/// Whether an error's table says that it was counted.
+pub(super) fn is_counted(table: &Table) -> bool {
+    matches!(table.raw_get::<Value>(COUNTED), Ok(Value::Boolean(true)))
 }
 
 /// `reason` and `describe`, for the prelude.
 pub(super) fn install(lua: &Lua, rust: &Table) -> mlua::Result<()> {
     let reason = lua.create_function(|lua, (reason, whole): (Value, bool)| match &reason {
         Value::Error(error) => {
-            let (text, coded) = inner(error);
+            let Inner { text, coded, counted } = inner(error);
             let text = Value::String(lua.create_string(text)?);
             if coded && whole {
                 let table = lua.create_table()?;
                 table.raw_set("err", text)?;
+                if counted {
+                    table.raw_set(COUNTED, true)?;
+                }
                 return Ok(Value::Table(table));
             }
             Ok(text)

@@ -6,7 +6,7 @@
 //! What keeps a script inside:
 //! - **S1** Nothing that outlives a script can be changed by one: globals, libraries and their
 //!   metatables are shown through read-only proxies (`prelude.lua`); there is no `debug`, `io`,
-//!   `package`, `setfenv` or `string.dump`, and no byte code is loaded.
+//!   `package` or `setfenv`, and no byte code is loaded.
 //! - **S2** A script can always be stopped: a hook every [`HOOK_EVERY`] instructions asks the host,
 //!   and once it says stop fires on every line, so that no `pcall` holds it up. What would run long
 //!   inside one instruction (patterns, `string.rep`) is our own code and asks as well ([`Pace`]).
@@ -30,6 +30,7 @@ use bstr::BStr;
 use errors::Stopped;
 pub use errors::{Failure, at};
 use mlua::chunk::ChunkMode;
+use mlua::state::{GcIncParams, GcMode};
 use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 use scoped_tls_hkt::scoped_thread_local;
 use std::cell::{Cell, RefCell};
@@ -43,6 +44,10 @@ const STEPS: u32 = 100_000;
 pub const MEMORY_LIMIT: usize = 512 << 20;
 /// Bytes of an idle interpreter from which on everything is collected after a script.
 const IDLE_LIMIT: usize = 16 << 20;
+
+/// Collecting begins anew when this many percent of what was left are in use. Lua's own 200 would walk
+/// through all that the interpreter itself needs, 70 KB, every hundred small scripts.
+const PAUSE: i32 = 400;
 
 /// What a script can ask of the world.
 pub trait Host {
@@ -157,6 +162,7 @@ impl Vm {
         let (scripts, functions, run_script, run_function, run_library, recover) = parts;
         lua.set_globals(scripts.clone())?;
         lua.set_memory_limit(MEMORY_LIMIT)?;
+        pause(&lua, PAUSE);
         let stopped = Rc::new(Cell::new(false));
         let vm = Self {
             lua,
@@ -204,20 +210,24 @@ impl Vm {
         Ok(found.into_iter().map(|(about, f)| (about, Compiled(f))).collect())
     }
 
-    /// Runs something and encodes what it returns into `out`.
+    /// Runs something and encodes what it returns into `out`. True if that holds an error that was
+    /// counted when a command failed.
     pub fn run(
         &self,
         host: &mut dyn Host,
         what: Run<'_>,
         (keys, argv): (Args<'_>, Args<'_>),
         out: &mut Reply,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let (runner, function, name) = match what {
             Run::Script(Compiled(function), sha) => (&self.run_script, function, sha),
             Run::Function(Compiled(function), name) => (&self.run_function, function, name),
         };
         let bytes = keys.iter().chain(argv.iter()).map(|arg| arg.len() + EACH).sum();
-        let lists = roomy(&self.lua, bytes, || Ok((self.list(keys)?, self.list(argv)?)));
+        let lists = roomy(&self.lua, bytes, || {
+            let argv = if argv.is_empty() { None } else { Some(self.list(argv)?) };
+            Ok((self.list(keys)?, argv))
+        });
         let result = lists.and_then(|(keys, argv)| {
             HOST.set(host, || runner.call::<(bool, Value)>((function, keys, argv)))
         });
@@ -255,6 +265,7 @@ impl Vm {
             Err(error) => Err(Failure::Raised(errors::Raised {
                 text: [b"ERR ".as_slice(), error.to_string().as_bytes()].concat(),
                 place: None,
+                counted: false,
             })),
         }
     }
@@ -266,7 +277,9 @@ impl Vm {
         }
         if self.memory() > IDLE_LIMIT {
             // An interpreter that once lacked memory says so to every script until it has collected.
+            let _ = self.recover.call::<()>(());
             let _ = self.lua.gc_collect();
+            pause(&self.lua, PAUSE);
         }
     }
 
@@ -276,6 +289,9 @@ impl Vm {
         let stopped = Rc::clone(&self.stopped);
         self.lua.set_global_hook(triggers, move |lua, debug| {
             let stop = stopped.get() || with_host(|host| host.must_stop()) == Some(true);
+            if lua.used_memory() > IDLE_LIMIT {
+                pause(lua, 200); // or the limit is met before anything is collected
+            }
             if !stop {
                 return Ok(VmState::Continue);
             }
@@ -322,6 +338,11 @@ impl Drop for Lifted<'_> {
             tracing::error!("The memory limit of an interpreter cannot be set");
         }
     }
+}
+
+/// Sets how much an interpreter may grow until it collects again, in percent of what it has.
+fn pause(lua: &Lua, percent: i32) {
+    lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(percent)));
 }
 
 /// SHA1 as scripts are called by: 40 hexadecimal digits.

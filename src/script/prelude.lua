@@ -92,8 +92,14 @@ function G.xpcall(work, handler)
 end
 
 function G.unpack(list, from, to)
+  if from == nil and to == nil then
+    if #list > 7999 then
+      error('too many results to unpack', 2)
+    end
+    return unpack_of(list)
+  end
   from, to = from or 1, to or #list
-  if not (to - from < 7900) then
+  if not (to - from < 7997) then
     error('too many results to unpack', 2)
   end
   return unpack_of(list, from, to)
@@ -109,7 +115,10 @@ function G.collectgarbage(what)
 end
 
 local strings = {}
-for _, name in ipairs({ 'byte', 'char', 'format', 'len', 'lower', 'reverse', 'sub', 'upper' }) do
+-- What `dump` gives nobody loads.
+for _, name in ipairs({
+  'byte', 'char', 'dump', 'format', 'len', 'lower', 'reverse', 'sub', 'upper',
+}) do
   strings[name] = string[name]
 end
 for _, name in ipairs({ 'find', 'gmatch', 'gsub', 'match', 'rep' }) do
@@ -208,13 +217,13 @@ local function describe(reason)
 end
 
 local function run_script(script, keys, argv)
-  script_globals.KEYS, script_globals.ARGV = keys, argv
+  script_globals.KEYS, script_globals.ARGV = keys, argv or {} -- made here it is cheaper
   return xpcall_of(script, describe)
 end
 
 local function run_function(f, keys, argv)
   return xpcall_of(function()
-    local value = f(keys, argv) -- no tail call: its frame tells the line of an error
+    local value = f(keys, argv or {}) -- no tail call: its frame tells the line of an error
     return value
   end, describe)
 end
@@ -226,9 +235,10 @@ local function run_library(library)
   return ok, reason
 end
 
--- After a library was stopped from outside.
+-- After a library was stopped from outside, or when there is much to collect.
 local function recover()
   environment.__index = function_globals
+  script_globals.KEYS, script_globals.ARGV = nil, nil
 end
 
 return scripts, functions, run_script, run_function, run_library, recover

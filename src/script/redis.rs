@@ -1,6 +1,6 @@
 //! The `redis` table of scripts, of functions, and of libraries that are being loaded.
 
-use super::errors::{number_arg, plain, text_of};
+use super::errors::{self, number_arg, plain, text_of};
 use super::text::{self, Flags};
 use super::{EACH_BYTE, Registered, Registry, convert, roomy, with_host};
 use crate::resp::args::OwnedArgs;
@@ -114,29 +114,32 @@ fn collect(args: &MultiValue, words: &mut OwnedArgs) -> Result<(), &'static str>
 }
 
 fn call(lua: &Lua, args: &MultiValue, words: &mut OwnedArgs, raises: bool) -> mlua::Result<Value> {
-    let failed = |text: &[u8]| {
+    let failed = |text: &[u8], counted: bool| {
         if raises {
-            return Err(plain(text));
+            return Err(if counted { errors::counted(text) } else { plain(text) });
         }
-        let table = lua.create_table_with_capacity(0, 1)?;
+        let table = lua.create_table_with_capacity(0, 2)?;
         table.raw_set("err", lua.create_string(text)?)?;
+        if counted {
+            table.raw_set(errors::COUNTED, true)?;
+        }
         Ok(Value::Table(table))
     };
     if let Err(text) = collect(args, words) {
-        return failed(text.as_bytes());
+        return failed(text.as_bytes(), false);
     }
     let value = with_host(|host| match host.call(words.view()) {
         Ok(reply) => match reply.bytes.split_first() {
-            Some((b'-', text)) => failed(text.strip_suffix(b"\r\n").unwrap_or(text)),
+            Some((b'-', text)) => failed(text.strip_suffix(b"\r\n").unwrap_or(text), true),
             _ => {
                 let bytes = reply.len().saturating_mul(EACH_BYTE);
                 roomy(lua, bytes, || convert::to_lua(lua, reply))
             }
         },
-        Err(text) => failed(&text),
+        Err(text) => failed(&text, true),
     });
     words.shrink();
-    value.unwrap_or_else(|| failed(b"ERR redis.call is only for scripts that run"))
+    value.unwrap_or_else(|| failed(b"ERR redis.call is only for scripts that run", false))
 }
 
 /// `error_reply` and `status_reply`.

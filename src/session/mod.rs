@@ -119,6 +119,8 @@ pub struct Session {
     pub tracking: Option<Box<tracking::Tracking>>,
     /// EXEC runs the command: it must not wait.
     pub in_exec: bool,
+    /// A script runs the command.
+    pub in_script: bool,
 }
 
 impl Session {
@@ -142,6 +144,7 @@ impl Session {
             uncounted: None,
             tracking: None,
             in_exec: false,
+            in_script: false,
         }
     }
 

@@ -121,6 +121,16 @@ static SUBCOMMANDS: &[Sub] = &[
             ok(cx)
         },
     ),
+    sub(
+        "SET-DISABLE-DENY-SCRIPTS",
+        3..=3,
+        "<0|1>",
+        "Lets scripts run commands that are not for them, or not.",
+        |cx, args| {
+            cx.shared.switches.let_scripts(is_on(args)?);
+            ok(cx)
+        },
+    ),
     sub("SLEEP", 3..=3, "<seconds>", "Lets this client wait.", sleep),
     sub(
         "STRINGMATCH-LEN",
@@ -188,7 +198,9 @@ fn sleep(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let seconds = number::parse_f64(args.get(2)).ok_or(Error::NotAFloat)?;
     let micros = (seconds.clamp(0.0, SLEEP_MAX) * 1e6) as u64;
     cx.reply.ok();
-    if micros > 0 {
+    if cx.session.in_script {
+        std::thread::sleep(Duration::from_micros(micros)); // a script gives nobody else a turn
+    } else if micros > 0 {
         let until = cx.shared.keyspace.clock.tick().unsigned_abs() + micros.div_ceil(1000);
         cx.session.after = After::Park(until);
         cx.local.waited = Duration::from_micros(micros);

@@ -16,6 +16,7 @@ pub struct Switches {
     packed_threshold: AtomicU64,
     replies_shrink: AtomicBool,
     peak_reset_ms: AtomicI64,
+    scripts_may_all: AtomicBool,
 }
 
 impl Default for Switches {
@@ -25,6 +26,7 @@ impl Default for Switches {
             packed_threshold: AtomicU64::new(PACKED_THRESHOLD),
             replies_shrink: AtomicBool::new(true),
             peak_reset_ms: AtomicI64::new(PEAK_RESET_MS),
+            scripts_may_all: AtomicBool::new(false),
         }
     }
 }
@@ -50,6 +52,16 @@ impl Switches {
     pub fn set_packed_threshold(&self, size: u64) {
         let size = if size == 0 { PACKED_THRESHOLD } else { size };
         self.packed_threshold.store(size, Ordering::Relaxed);
+    }
+
+    /// Whether scripts may run commands that are not for them.
+    pub fn scripts_may_all(&self) -> bool {
+        self.scripts_may_all.load(Ordering::Relaxed)
+    }
+
+    /// Lets scripts run commands that are not for them, or not.
+    pub fn let_scripts(&self, on: bool) {
+        self.scripts_may_all.store(on, Ordering::Relaxed);
     }
 
     /// Whether reply buffers may shrink.

@@ -222,15 +222,34 @@ fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> R
     }
     let result = blocking::in_step(cx, None, |cx| one_run(cx, interpreter, &call));
     match result {
-        Some(result) => result.map_err(|failure| error(failure, &call)),
+        Some(Ok(counted)) => {
+            if counted {
+                run::worker(cx).failed(cx.row.id);
+            }
+            Ok(())
+        }
+        // What a command has said, and was counted for, is not one more error.
+        Some(Err(Failure::Raised(raised))) if raised.counted => {
+            let errors = cx.reply.errors();
+            cx.reply.error(raised.text);
+            cx.reply.counted(errors);
+            run::worker(cx).failed(cx.row.id);
+            Ok(())
+        }
+        Some(Err(failure)) => Err(error(failure, &call)),
         None => Err(super::busy(cx)),
     }
 }
 
-fn one_run(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: &Call<'_>) -> Result<(), Failure> {
+fn one_run(
+    cx: &mut Cx<'_>,
+    interpreter: &mut Interpreter,
+    call: &Call<'_>,
+) -> Result<bool, Failure> {
     let before = Before::of(cx);
     std::mem::swap(cx.reply, &mut interpreter.scratch);
-    (cx.reply.resp3, cx.session.resp3, cx.session.in_exec) = (false, false, true);
+    (cx.reply.resp3, cx.session.resp3) = (false, false);
+    (cx.session.in_exec, cx.session.in_script) = (true, true);
     let worker = cx.local.worker;
     let (name, args) = (call.name, call.args);
     let about = || About {
@@ -248,6 +267,7 @@ fn one_run(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: &Call<'_>) -> R
     scratch.clear();
     scratch.bytes.shrink_to(64 * 1024);
     before.restore(cx);
+    cx.session.in_script = false; // scripts run no scripts
     cx.session.after = after;
     if cx.shared.catalog.seat(worker).is_some_and(|seat| seat.end(vm.memory())) {
         let busy = cx.shared.catalog.busy().next().is_some();

@@ -62,11 +62,18 @@ impl<'c, 'a> Runner<'c, 'a> {
         let Some(row) = find(args) else {
             return error("ERR Unknown Redis command called from script");
         };
+        self.check(row, args).map(|()| row).inspect_err(|_| {
+            run::worker(self.cx).rejected(row.id);
+        })
+    }
+
+    fn check(&mut self, row: &'static Row, args: Args<'_>) -> Result<(), Vec<u8>> {
+        let error = |text: &str| Err(text.as_bytes().to_vec());
         let flags = row.command.flags;
         if !row.command.takes(args.len()) {
             return error("ERR Wrong number of args calling Redis command from script");
         }
-        if flags.has(Flags::NOSCRIPT) {
+        if flags.has(Flags::NOSCRIPT) && !self.cx.shared.switches.scripts_may_all() {
             return error("ERR This Redis command is not allowed from script");
         }
         let writes = flags.any(Flags::WRITE.and(Flags::MAY_REPLICATE));
@@ -83,7 +90,7 @@ impl<'c, 'a> Runner<'c, 'a> {
                 return error("ERR Script killed by user with SCRIPT KILL.");
             }
         }
-        Ok(row)
+        Ok(())
     }
 
     /// It has run for so long that others are told so.
@@ -115,7 +122,7 @@ fn find(args: Args<'_>) -> Option<&'static Row> {
 
 impl Host for Runner<'_, '_> {
     fn call(&mut self, args: Args<'_>) -> Result<&mut Reply, Vec<u8>> {
-        let row = self.admit(args)?;
+        let row = self.admit(args).inspect_err(|text| run::worker(self.cx).error(text))?;
         self.calls += 1;
         if self.calls.is_multiple_of(CALLS_PER_LOOK) && self.must_stop() {
             return Err(b"ERR Script killed by user with SCRIPT KILL.".to_vec());

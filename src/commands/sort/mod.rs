@@ -95,6 +95,8 @@ pub struct Options {
     get: Vec<Pattern>,
     descending: bool,
     alpha: bool,
+    /// A script asks.
+    scripted: bool,
     store: Option<Vec<u8>>,
 }
 
@@ -185,7 +187,8 @@ fn run(cx: &mut Cx<'_>, args: Args<'_>, may_store: bool) -> Result<(), Error> {
             return go_on(cx, going);
         }
     }
-    let options = Options::parse(args.from(2), may_store)?;
+    let mut options = Options::parse(args.from(2), may_store)?;
+    options.scripted = cx.session.in_script;
     let key = cx.key(args, 1);
     let taken = Taken::from(&mut cx.db, key, &options)?;
     if cx.db.is_in_step() {

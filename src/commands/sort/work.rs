@@ -70,8 +70,9 @@ fn number(text: &[u8]) -> Option<f64> {
 
 impl Work {
     pub fn new(key: Key<'_>, mut options: Options, taken: Taken) -> Self {
-        // A set has no order that would be the same elsewhere, so what is stored of it gets one.
-        if options.unsorted && taken.is_set() && options.store.is_some() {
+        // A set has no order that would be the same elsewhere, so what is stored of it, or shown to a
+        // script, gets one.
+        if options.unsorted && taken.is_set() && (options.store.is_some() || options.scripted) {
             (options.unsorted, options.alpha) = (false, true);
         }
         let len = taken.len();

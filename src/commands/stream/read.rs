@@ -67,6 +67,16 @@ struct Asked {
     len: usize,
 }
 
+/// The arguments of XREAD or, with `groups`, XREADGROUP.
+fn parse(cx: &Cx<'_>, args: Args<'_>, groups: bool) -> Result<Asked, Error> {
+    let asked = Asked::parse(args, groups, cx.db.now)?;
+    if asked.until.is_some() && cx.session.in_script {
+        let text = b" command is not allowed with BLOCK option from scripts";
+        return Err(Error::Bytes([b"ERR ", args.get(0), text].concat()));
+    }
+    Ok(asked)
+}
+
 impl Asked {
     fn parse(args: Args<'_>, groups: bool, now: i64) -> Result<Self, Error> {
         let mut asked = Self { count: usize::MAX, until: None, reader: None, keys: 0, len: 0 };
@@ -191,7 +201,7 @@ pub fn xread(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if let Some(done) = range::resume(cx) {
         return done;
     }
-    let asked = Asked::parse(args, false, cx.db.now)?;
+    let asked = parse(cx, args, false)?;
     let starts = asked.starts(args);
     let keys: Vec<Key<'_>> = (0..asked.len).map(|i| Key::new(args.get(asked.keys + i))).collect();
     let (froms, found) = cx.db.read_many(&keys, |db| look(db, &keys, &starts, asked.count))?;
@@ -274,7 +284,7 @@ pub fn xreadgroup(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if let Some(done) = range::resume(cx) {
         return done;
     }
-    let asked = Asked::parse(args, true, cx.db.now)?;
+    let asked = parse(cx, args, true)?;
     let starts = asked.starts(args);
     let Some(reader) = asked.reader else { return Err(NO_GROUP_OPTION) };
     let keys: Vec<Key<'_>> = (0..asked.len).map(|i| Key::new(args.get(asked.keys + i))).collect();
