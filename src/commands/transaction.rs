@@ -223,14 +223,19 @@ fn keys(multi: &Multi) -> Option<Vec<Key<'_>>> {
             return None; // scripts touch what they like
         }
         let args = queued.args.view();
-        found.clear();
-        keys_of::keys_of(row.command, args, &mut found).ok()?;
-        if found.is_empty() && !is_keyless(row) || is_open(row.command) {
+        if !names_its_keys(row, args, &mut found) {
             return None;
         }
         keys.extend(found.iter().map(|key| Key::new(args.get(key.at))));
     }
     Some(keys)
+}
+
+/// Whether the keys in `found`, which it puts there, are all that a command touches.
+pub(super) fn names_its_keys(row: &Row, args: Args<'_>, found: &mut Vec<keys_of::Key>) -> bool {
+    found.clear();
+    let known = keys_of::keys_of(row.command, args, found).is_ok();
+    known && !(found.is_empty() && !is_keyless(row)) && !is_open(row.command)
 }
 
 /// Whether a command may touch keys that are not among its arguments.
@@ -248,7 +253,8 @@ const KEYLESS: &[&str] = &[
     "command", "config", "info", "lastsave", "latency", "lolwut", "role", "slowlog", "time", "wait",
 ];
 
-fn is_keyless(row: &Row) -> bool {
+/// Whether it is a command without keys that leaves the keyspace alone.
+pub(super) fn is_keyless(row: &Row) -> bool {
     let top = row.parent.and_then(|id| table().rows.get(usize::from(id))).unwrap_or(row).command;
     matches!(top.group, Group::Connection | Group::Transactions | Group::Pubsub)
         || KEYLESS.contains(&top.name)

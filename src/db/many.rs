@@ -79,7 +79,7 @@ impl Held {
 impl<'a> Access<'a> {
     /// Whether this thread holds the stripe of `hash` for a longer piece of work.
     #[inline]
-    pub(super) fn holds(&self, hash: u64) -> bool {
+    pub fn holds(&self, hash: u64) -> bool {
         let index = self.keyspace.stripes.index(hash) as u32;
         self.held.as_ref().is_some_and(|held| held.has(index))
     }

@@ -301,7 +301,8 @@ impl Access<'_> {
         self.held.is_some() || self.is_alone()
     }
 
-    fn is_alone(&self) -> bool {
+    /// Whether nobody else is in the keyspace.
+    pub fn is_alone(&self) -> bool {
         self.alone.is_some()
     }
 

@@ -5,6 +5,7 @@ use super::super::{Args, Command, Cx, Error, Flags, KeySpec, blocking, room, run
 use super::catalog::About;
 use super::host::{Limits, Runner};
 use super::interpreter::Interpreter;
+use crate::db::Key;
 use crate::script::text::{self, Flags as Says};
 use crate::script::{Failure, Run};
 use crate::session::pause::Conditions;
@@ -162,7 +163,8 @@ fn script(cx: &mut Cx<'_>, args: Args<'_>, by_sha: bool, reads: bool) -> Result<
         };
         let limits = limits(cx, ready.script.flags, reads, false)?;
         let run = Run::Script(&ready.compiled, &ready.script.sha);
-        one_step(cx, interpreter, Call { run, name: &ready.script.sha, args, keys, limits })
+        let tame = ready.tame;
+        one_step(cx, interpreter, Call { run, name: &ready.script.sha, args, keys, limits, tame })
     })
 }
 
@@ -179,7 +181,8 @@ fn function(
     let limits = limits(cx, Some(function.flags), reads, true)?;
     let name = String::from_utf8_lossy(args.get(1));
     let run = Run::Function(&function.compiled, &name);
-    one_step(cx, interpreter, Call { run, name: &name, args, keys, limits })
+    let tame = false; // a library is not looked through
+    one_step(cx, interpreter, Call { run, name: &name, args, keys, limits, tame })
 }
 
 /// What a script may do, by what it says of itself; or why it does not run at all.
@@ -213,14 +216,20 @@ struct Call<'a> {
     args: Args<'a>,
     keys: usize,
     limits: Limits,
+    /// See [`super::tame`].
+    tame: bool,
 }
 
-/// Runs a script while nobody else is in the keyspace: within EXEC nobody is anyway.
+/// Runs a script as one step: under the stripes of its keys if it is tame, else while nobody else is in
+/// the keyspace. Within EXEC nobody is anyway.
 fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> Result<(), Error> {
     if cx.shared.conditions.bits() & Conditions::MONITORED != 0 {
         run::show(cx, call.args);
     }
-    let result = blocking::in_step(cx, None, |cx| one_run(cx, interpreter, &call));
+    let (keys, all) = (call.args.from(3).first(call.keys), cx.shared.switches.scripts_may_all());
+    let keys: Option<Vec<Key<'_>>> =
+        (call.tame && !all).then(|| keys.iter().map(Key::new).collect());
+    let result = blocking::in_step(cx, keys.as_deref(), |cx| one_run(cx, interpreter, &call));
     match result {
         Some(Ok(counted)) => {
             if counted {

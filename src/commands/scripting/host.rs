@@ -1,9 +1,10 @@
 //! The world as a running script sees it: commands by `redis.call`, and when it must end.
 
-use super::super::run;
 use super::super::table::table;
 use super::super::{Args, Cx, Flags, Row};
+use super::super::{keys_of, run, transaction};
 use super::catalog::{About, Seat};
+use crate::db::Key;
 use crate::resp::Reply;
 use crate::script::Host;
 use crate::session::pause::Conditions;
@@ -35,14 +36,20 @@ pub struct Runner<'c, 'a> {
     calls: u32,
     busy: bool,
     wrote: bool,
+    /// Nobody else is in the keyspace, so any key may be touched. If not, those whose stripes are held.
+    alone: bool,
+    found: Vec<keys_of::Key>,
 }
 
 impl<'c, 'a> Runner<'c, 'a> {
     /// For what runs with `cx` from now on.
     pub fn new(cx: &'c mut Cx<'a>, limits: Limits, about: &'c dyn Fn() -> About) -> Self {
+        let alone = cx.db.is_alone();
         Self {
             cx,
             limits,
+            alone,
+            found: Vec::new(),
             about,
             after: After::Continue,
             began: None,
@@ -76,6 +83,11 @@ impl<'c, 'a> Runner<'c, 'a> {
         if flags.has(Flags::NOSCRIPT) && !self.cx.shared.switches.scripts_may_all() {
             return error("ERR This Redis command is not allowed from script");
         }
+        if !self.alone && !self.holds(row, args) {
+            // What is tame does not come here; the guess was wrong, and nothing was touched.
+            tracing::error!("A script was taken for one that touches only keys that it declares");
+            return error("ERR Script attempted to access a key that it did not declare");
+        }
         let writes = flags.any(Flags::WRITE.and(Flags::MAY_REPLICATE));
         if self.limits.read_only && writes {
             return error("ERR Write commands are not allowed from read-only scripts.");
@@ -91,6 +103,12 @@ impl<'c, 'a> Runner<'c, 'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether all keys that a command touches are held.
+    fn holds(&mut self, row: &'static Row, args: Args<'_>) -> bool {
+        transaction::names_its_keys(row, args, &mut self.found)
+            && self.found.iter().all(|key| self.cx.db.holds(Key::new(args.get(key.at)).hash))
     }
 
     /// It has run for so long that others are told so.
@@ -158,7 +176,7 @@ impl Host for Runner<'_, '_> {
     fn must_stop(&mut self) -> bool {
         let elapsed = self.began.get_or_insert_with(Instant::now).elapsed();
         let threshold = self.cx.local.config.busy_reply_threshold;
-        if !self.busy && threshold > 0 && elapsed.as_millis() as i64 >= threshold {
+        if self.alone && !self.busy && threshold > 0 && elapsed.as_millis() as i64 >= threshold {
             self.become_busy(elapsed);
         }
         if self.busy

@@ -5,6 +5,7 @@
 
 use super::catalog::{Catalog, Library, Script};
 use super::host::Loader;
+use super::tame::is_tame;
 use crate::config::REDIS_VERSION;
 use crate::resp::Reply;
 use crate::script::text::{self, Flags};
@@ -26,6 +27,8 @@ pub struct Ready {
     pub compiled: Compiled,
     /// Its text and flags.
     pub script: Arc<Script>,
+    /// It touches only keys that it declares, and ends soon.
+    pub tame: bool,
 }
 
 /// A function that can be run here.
@@ -107,7 +110,7 @@ impl Interpreter {
             .map_err(|text| [b"ERR Error compiling script (new function): ", &text[..]].concat())?;
         let script = Arc::new(Script { text: Bytes::copy_from_slice(text), sha, flags });
         catalog.remember(&script, stays);
-        Ok(self.keep(Ready { compiled, script }))
+        Ok(self.keep(Ready { compiled, script, tame: is_tame(body) }))
     }
 
     /// The script with this SHA1, compiled, if it is known.
@@ -120,7 +123,8 @@ impl Interpreter {
         let script = catalog.script(&sha.to_ascii_lowercase())?;
         let (_, body) = text::script(&script.text).ok()?;
         let compiled = self.vm.compile(body).ok()?;
-        Some(self.keep(Ready { compiled, script }))
+        let tame = is_tame(body);
+        Some(self.keep(Ready { compiled, script, tame }))
     }
 
     fn keep(&mut self, ready: Ready) -> Rc<Ready> {

@@ -8,6 +8,7 @@ mod function;
 mod host;
 mod interpreter;
 mod script;
+mod tame;
 
 use super::Command;
 pub use catalog::Catalog;
