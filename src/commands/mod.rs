@@ -6,6 +6,7 @@
 //! not know about sockets, threads, the log or the slow log.
 
 pub mod admin;
+mod admit;
 pub mod ahead;
 pub mod args;
 pub mod bitmap;
@@ -50,6 +51,7 @@ pub mod string;
 pub mod syntax;
 pub mod table;
 pub mod time;
+pub mod timing;
 pub mod transaction;
 pub mod zset;
 
@@ -201,7 +203,7 @@ pub fn invoke(cx: &mut Cx<'_>, args: Args<'_>) {
             fail(cx, mark, error);
         }
     } else {
-        cx.reply.error(run::arity(cx.row).text());
+        cx.reply.error(admit::arity(cx.row).text());
     }
     if cx.reply.errors() != errors {
         count_error(cx);
@@ -210,7 +212,7 @@ pub fn invoke(cx: &mut Cx<'_>, args: Args<'_>) {
 
 #[cold]
 fn fail(cx: &mut Cx<'_>, mark: Mark, error: Error) {
-    let error = if error == Error::Arity { run::arity(cx.row) } else { error };
+    let error = if error == Error::Arity { admit::arity(cx.row) } else { error };
     cx.reply.cut(mark);
     if error == Error::TooMuch && long::closes(cx) {
         return;

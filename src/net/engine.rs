@@ -2,7 +2,8 @@
 //! batch, the configuration.
 
 use super::shrink::{self, Change, Peak, Rule};
-use crate::commands::run::{Turn, count_waited, run_batch};
+use crate::commands::run::{Turn, run_batch};
+use crate::commands::timing::count_waited;
 use crate::commands::{Local, Shared, blocking};
 use crate::config::Config;
 use crate::config::live::Cached;
