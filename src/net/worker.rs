@@ -297,7 +297,11 @@ impl Worker {
             budget = budget.saturating_sub(conn.parser.received() - before);
             match got {
                 Ok(Got::Bytes(n)) if self.feed(conn, n) == Fate::Close => return Fate::Close,
-                Ok(Got::Bytes(n)) => budget = budget.saturating_sub(n.max(1)),
+                Ok(Got::Bytes(n)) => {
+                    budget = budget.saturating_sub(n.max(1));
+                    // Reading opens the sender's window: of a big argument more is there already.
+                    conn.readable |= conn.parser.room().is_some();
+                }
                 Ok(Got::Nothing) => conn.readable = false,
                 Ok(Got::End) | Err(_) => return Fate::Close,
             }
