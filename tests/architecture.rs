@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metrics", &["sync"]),
     ("config", &["sync"]),
     ("resp", &[]),
-    ("types", &["mem"]),
+    ("types", &["mem", "sync"]),
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "sync", "types"]),
     ("script", &["resp", "types"]),

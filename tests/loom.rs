@@ -12,11 +12,15 @@
 #[path = "../src/sync/gate.rs"]
 mod gate;
 #[allow(dead_code)]
+#[path = "../src/sync/latch.rs"]
+mod latch;
+#[allow(dead_code)]
 #[path = "../src/sync/stripe.rs"]
 mod stripe;
 
 use crossbeam_utils::CachePadded;
 use gate::Gate;
+use latch::Latch;
 use loom::cell::UnsafeCell;
 use loom::model::Builder;
 use loom::sync::Arc;
@@ -26,11 +30,16 @@ use stripe::{Seen, Stripes};
 
 /// Waiting gives way at once, so that loom runs the thread that is waited for.
 #[derive(Debug, Default)]
-struct Backoff;
+struct Backoff(u32);
 
 impl Backoff {
     fn wait(&mut self) {
+        self.0 += 1;
         thread::yield_now();
+    }
+
+    const fn is_long(&self) -> bool {
+        self.0 > 1
     }
 }
 
@@ -50,7 +59,7 @@ struct Table {
 impl Table {
     fn new(slots: [u64; 2]) -> Self {
         let slots = slots.map(AtomicU64::new);
-        Self { stripes: Stripes::new(1), count: AtomicU64::new(1), slots }
+        Self { stripes: Stripes::new(1, 2), count: AtomicU64::new(1), slots }
     }
 
     /// The reader's protocol: a hit is believed, a miss only if the stripe did not change.
@@ -158,7 +167,7 @@ struct Two {
 impl Two {
     fn new() -> Arc<Self> {
         let values = [0, 0].map(AtomicU64::new);
-        Arc::new(Self { stripes: Stripes::new(2), values })
+        Arc::new(Self { stripes: Stripes::new(2, 2), values })
     }
 
     fn write_both(&self, value: u64) {
@@ -213,7 +222,7 @@ fn a_validated_read_of_two_is_of_one_moment() {
 #[test]
 fn holders_follow_each_other() {
     model(3, || {
-        let shared = Arc::new((Stripes::new(1), UnsafeCell::new(0u64)));
+        let shared = Arc::new((Stripes::new(1, 2), UnsafeCell::new(0u64)));
         let turn = |shared: &(Stripes, UnsafeCell<u64>), clock: u64| {
             let stripe = shared.0.at(0);
             stripe.lock();
@@ -231,6 +240,108 @@ fn holders_follow_each_other() {
         turn(&shared, 0);
         other.join().unwrap();
         assert!(shared.0.at(0).load().number() >= 6);
+    });
+}
+
+/// W5: who announces a stripe has the cell for reading, together with others; who takes it has it for
+/// writing.
+#[test]
+fn nobody_shares_what_is_held() {
+    model(3, || {
+        let shared = Arc::new((Stripes::new(1, 2), UnsafeCell::new(0)));
+        shared.0.lock(0).set_shared();
+        shared.0.at(0).unlock(0);
+        let sharer = Arc::clone(&shared);
+        let sharer = thread::spawn(move || {
+            for _ in 0..2 {
+                if let Some(announced) = sharer.0.share(0, 1) {
+                    // SAFETY: announced; loom checks exactly this.
+                    sharer.1.with(|value| unsafe { *value });
+                    drop(announced);
+                }
+            }
+        });
+        let stripe = shared.0.lock(0);
+        // SAFETY: the stripe is held and nobody shares what is under it; loom checks exactly this.
+        shared.1.with_mut(|value| unsafe { *value += 1 });
+        stripe.unlock(0);
+        sharer.join().unwrap();
+    });
+}
+
+/// W5: whoever registered an interest under the stripe is told of whatever is done afterwards: a
+/// sharer that goes on had announced itself before, and was waited for.
+#[test]
+fn nobody_shares_behind_an_interest() {
+    model(3, || {
+        let shared = Arc::new((Stripes::new(1, 2), AtomicBool::new(false)));
+        shared.0.lock(0).set_shared();
+        shared.0.at(0).unlock(0);
+        let sharer = Arc::clone(&shared);
+        let sharer = thread::spawn(move || {
+            if let Some(announced) = sharer.0.share(0, 1) {
+                assert!(!sharer.1.load(Ordering::Relaxed));
+                drop(announced);
+            }
+        });
+        let stripe = shared.0.lock(0);
+        stripe.set_interest(true);
+        shared.1.store(true, Ordering::Relaxed);
+        stripe.unlock_unchanged();
+        sharer.join().unwrap();
+    });
+}
+
+/// E4: whoever takes a stripe sees what was done under an announcement of it, also if it finds the next
+/// announcement, of another stripe, in its place.
+#[test]
+fn what_was_shared_is_seen_by_the_next_holder() {
+    model(3, || {
+        let shared = Arc::new((Stripes::new(2, 2), UnsafeCell::new(0)));
+        for stripe in 0..2 {
+            shared.0.lock(stripe).set_shared();
+            shared.0.at(stripe).unlock(0);
+        }
+        let sharer = Arc::clone(&shared);
+        let sharer = thread::spawn(move || {
+            if let Some(announced) = sharer.0.share(0, 1) {
+                // SAFETY: announced, and nobody else announces; loom checks exactly this.
+                sharer.1.with_mut(|value| unsafe { *value = 7 });
+                announced.leave(41);
+                drop(announced);
+            }
+            drop(sharer.0.share(1, 1));
+        });
+        let stripe = shared.0.lock(0);
+        // SAFETY: the stripe is held; loom checks exactly this.
+        let value = shared.1.with(|value| unsafe { *value });
+        assert!(value == 0 || stripe.load().number() >= 41, "W6");
+        stripe.unlock_unchanged();
+        sharer.join().unwrap();
+    });
+}
+
+/// A1, E1: the cell under a latch is one thread's at a time.
+#[test]
+fn a_latch_is_one_threads() {
+    model(3, || {
+        let shared = Arc::new((Latch::default(), UnsafeCell::new(0)));
+        let turn = |shared: &(Latch, UnsafeCell<u32>)| {
+            shared.0.lock();
+            // SAFETY: the latch is held; loom checks exactly this.
+            shared.1.with_mut(|value| unsafe { *value += 1 });
+            shared.0.unlock();
+        };
+        let other = Arc::clone(&shared);
+        let other = thread::spawn(move || {
+            turn(&other);
+            turn(&other);
+        });
+        turn(&shared);
+        turn(&shared);
+        other.join().unwrap();
+        // SAFETY: nobody else is left.
+        assert_eq!(shared.1.with(|value| unsafe { *value }), 4);
     });
 }
 

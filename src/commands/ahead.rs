@@ -35,7 +35,7 @@ pub enum Ahead {
 const FROM: usize = 4;
 
 /// Asks for what the commands of `plans` will touch.
-pub fn ask<'a>(plans: &[Plan], db: &Access<'_>, args: impl Fn(usize) -> Args<'a>) {
+pub fn ask<'a>(plans: &[Plan], db: &mut Access<'_>, args: impl Fn(usize) -> Args<'a>) {
     let key = |i: usize| Key { bytes: args(i).get(first_key(&plans[i])), hash: plans[i].hash };
     let (mut at, mut ends) = (0, 0);
     while let Some(plan) = plans.get(at) {

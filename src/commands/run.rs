@@ -57,9 +57,9 @@ impl<'a> Turn<'a> {
 
 /// Runs the requests of `batch` from number `from` on, in order. Returns how many are done: fewer
 /// than there are when `session.after` says so.
-pub fn run_batch(turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> usize {
+pub fn run_batch(mut turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -> usize {
     let end = batch.reqs.len().min(from + MAX_REQUESTS);
-    let db = &turn.db;
+    let db = &mut turn.db;
     let (mut plans, mut asks) = ([Plan::default(); MAX_REQUESTS], false);
     for (plan, i) in plans.iter_mut().zip(from..end) {
         *plan = Plan::of(batch.args(i, input), db);

@@ -7,7 +7,7 @@
 
 use super::access::{Access, Key, WrongType};
 use super::entry::{Compact, Entry, Kind};
-use crate::types::object::{Object, Type};
+use crate::types::object::{Object, Shared, Type};
 
 /// A collection as a reader gets it.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,39 @@ pub enum Seen<'v> {
     Object(&'v Object),
 }
 
+/// How a reader of one element gets at it.
+pub enum Door<'v> {
+    /// Others may be working on other elements.
+    Shared(&'v Shared<'v>),
+    /// As readers of the whole do.
+    Alone(Seen<'v>),
+}
+
 impl<'a> Access<'a> {
+    /// As [`Access::collection`], for one element, at which other threads' commands on other elements
+    /// need not wait. `f` returns none for what it is refused, and then runs again.
+    #[inline]
+    pub fn element<T>(
+        &mut self,
+        key: Key<'_>,
+        kind: Type,
+        mut f: impl FnMut(Door<'_>) -> Option<T>,
+    ) -> Result<Option<T>, WrongType> {
+        let seen = self.keyspace.stripes.of(key.hash).load();
+        let Some(entry) = self.find(key) else { return Ok(None) };
+        if entry.type_of() == kind && matches!(entry.kind(), Kind::Object) {
+            let shared = self.share(key, kind, |shared| f(Door::Shared(shared)));
+            if shared.is_some() {
+                return Ok(shared);
+            }
+        }
+        if let Some(reading) = self.reading((key, seen), entry, kind) {
+            return Ok(f(Door::Alone(Seen::Object(reading.object()))));
+        }
+        let seen = self.collection_of((self.db, key), entry, kind, |seen| f(Door::Alone(seen)));
+        Ok(seen?.flatten())
+    }
+
     /// Reads a collection for a reading command: counts hit or miss, records the access. None if the
     /// key does not exist. `f` runs once at most.
     #[inline]
@@ -50,6 +82,7 @@ impl<'a> Access<'a> {
             Kind::Object if entry.type_of() == kind => {
                 // Look again under the stripe: it may be another one by now.
                 let write = self.write_in(db, key);
+                write.offer();
                 match write.holds(kind)? {
                     super::Holds::Nothing => Ok(None),
                     super::Holds::Compact(compact) => Ok(Some(f(Seen::Compact(compact)))),

@@ -16,7 +16,8 @@
 //!   is a new block. Readers need no lock and see no half-written value.
 //! - **N2** Integer, expiry and object pointer are atomics changed only under the key's stripe.
 //! - **N3** The object belongs to the entry whose pointer is not null; it is touched only by whoever
-//!   holds the stripe of the key and has found the entry under it.
+//!   holds the stripe of the key and has found the entry under it, or, not alone, by those who have
+//!   announced the stripe and found the entry after that.
 //! - **N4** The access clock is a hint: readers store it without a lock, and lost updates are harmless.
 
 #![allow(unsafe_code)]
@@ -419,8 +420,8 @@ impl Entry {
     /// The object, for reading, where [`Entry::object`] would do.
     ///
     /// # Safety
-    /// The stripe is held for as long as the reference lives, and no other reference to the object is
-    /// mutable (N3).
+    /// The stripe is held, or was announced before the entry was found, for as long as the reference
+    /// lives, and no other reference to the object is mutable (N3).
     pub unsafe fn shared_object(&self) -> Option<&Object> {
         let cell = self.object_cell(self.shape())?;
         // SAFETY: N3: null or owned by this entry, and the caller keeps it from being changed.

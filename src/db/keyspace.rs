@@ -79,6 +79,8 @@ pub struct Keyspace {
     pub(super) waits: Waits,
     /// Who keeps copies of single keys.
     pub(super) tracked: Tracked,
+    /// Threads may work on one large collection at once ([`super::share`]).
+    pub(super) sharing: bool,
     flushed: Arc<Flushed>,
 }
 
@@ -106,7 +108,7 @@ impl Keyspace {
     pub fn new(databases: usize, seats: usize, clock: Arc<Clock>) -> Self {
         Self {
             tables: (0..databases).map(|_| Root::default()).collect(),
-            stripes: Arc::new(Stripes::new(Stripes::DEFAULT)),
+            stripes: Arc::new(Stripes::new(Stripes::DEFAULT, seats)),
             gate: Gate::new(seats),
             clock,
             active_expire: AtomicBool::new(true),
@@ -120,8 +122,16 @@ impl Keyspace {
             watches: Watches::default(),
             waits: Waits::default(),
             tracked: Tracked::default(),
+            sharing: false,
             flushed: Arc::default(),
         }
+    }
+
+    /// There are several workers: lets them work on different elements of one large collection at
+    /// the same time. One worker by itself would only pay for it.
+    pub fn share_large(&mut self) {
+        self.sharing = true;
+        crate::types::table::divide_large();
     }
 
     /// How many databases there are.

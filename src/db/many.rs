@@ -41,8 +41,7 @@ impl Held {
         };
         let mut number = clock;
         for &index in &indexes {
-            let stripe = stripes.at(index as usize); // W4
-            stripe.lock();
+            let stripe = stripes.lock(index as usize); // W4
             number = number.max(stripe.load().number());
         }
         Self { stripes: indexes, bits, number: number + 1, changed: false, unsettled: false }

@@ -25,6 +25,7 @@ pub mod lifetimes;
 mod local;
 mod many;
 mod outbox;
+mod share;
 mod track;
 mod wait;
 mod watch;
@@ -32,7 +33,7 @@ mod write;
 
 pub use access::{Access, Key, Str, WrongType};
 pub use clockwork::Policy;
-pub use collection::Seen;
+pub use collection::{Door, Seen};
 pub use entry::{Compact, Entry, INLINE_LIMIT, Kind};
 pub use evict::{Candidates, Evict, Order};
 pub use expire::Sweeper;

@@ -154,7 +154,7 @@ impl Access<'_> {
         let stripe = keyspace.stripes.of(key.hash);
         let lock = !within || self.held.is_none();
         if lock {
-            stripe.lock();
+            keyspace.stripes.lock(index); // what is being changed now was not read yet
         }
         let is_here = |reader| keyspace.herald.get().is_none_or(|herald| herald.is_here(reader));
         keyspace.tracked.add(index, key.bytes, reader, is_here);
@@ -171,8 +171,8 @@ impl Access<'_> {
             let random = self.local.random();
             let Some(name) = self.keyspace.tracked.some(random) else { return };
             let key = Key::new(&name);
-            let stripe = self.keyspace.stripes.of(key.hash);
-            stripe.lock();
+            let stripes = &self.keyspace.stripes;
+            let stripe = stripes.lock(stripes.index(key.hash));
             self.stale(key, false);
             self.deliver();
             stripe.unlock_unchanged();
@@ -202,8 +202,7 @@ impl Access<'_> {
             return;
         }
         for index in self.keyspace.tracked.clear() {
-            let stripe = self.keyspace.stripes.at(index);
-            stripe.lock();
+            let stripe = self.keyspace.stripes.lock(index);
             stripe.set_interest(self.keyspace.is_interesting(index));
             stripe.unlock_unchanged();
         }

@@ -207,8 +207,8 @@ impl Drop for Waiting {
         self.waiter.end();
         let (stripes, waits) = (&self.keyspace.stripes, &self.keyspace.waits);
         for (hash, key) in &self.keys {
-            let (stripe, index) = (stripes.of(*hash), stripes.index(*hash));
-            stripe.lock();
+            let index = stripes.index(*hash);
+            let stripe = stripes.lock(index);
             waits.with(index, (self.waiter.db, key), |queue| {
                 // Whoever served it has taken it from the queue of that key.
                 if let Some(at) = queue.iter().position(|other| Arc::ptr_eq(other, &self.waiter)) {

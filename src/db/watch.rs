@@ -202,8 +202,8 @@ impl Drop for Watching {
     fn drop(&mut self) {
         let (stripes, watches) = (&self.keyspace.stripes, &self.keyspace.watches);
         for place in &self.keys {
-            let (stripe, index) = (stripes.of(place.hash), stripes.index(place.hash));
-            stripe.lock();
+            let index = stripes.index(place.hash);
+            let stripe = stripes.lock(index);
             watches.remove(index, place.db, &place.key, &self.watcher);
             stripe.set_interest(self.keyspace.is_interesting(index));
             stripe.unlock_unchanged();

@@ -5,6 +5,8 @@
 //! - **P1** A [`Write`] exists only while its thread holds the key's stripe (its own lock, or that
 //!   of [`Access::hold`]), and there is one per key and thread at a time.
 //! - **P2** `place` is where the key stands now, looked up or put under that stripe.
+//! - **P3** An entry is lent ([`lend`]) while its stripe is announced, to whoever found it after that;
+//!   the borrower reaches single elements only, each under a lock.
 
 #![allow(unsafe_code)]
 
@@ -19,10 +21,12 @@ use super::keyspace::Cause;
 use super::outbox::{Wants, What};
 use super::watch::Watching;
 use crate::index::{Place, Table};
-use crate::sync::stripe::{Seen, Stripe};
+use crate::sync::part::Sharing;
+use crate::sync::stripe::{Announced, Seen, Stripe};
 use crate::types::list::End;
 use crate::types::number;
-use crate::types::object::{Object, Sought, Type};
+use crate::types::object::{Object, Shared, Sought, Type};
+use crate::types::table::Shares;
 use bytes::Bytes;
 
 /// A value to store.
@@ -180,7 +184,8 @@ impl<'a> Access<'a> {
         let table = self.keyspace.table_or_new(db, self.pin);
         let owns_stripe = self.held.is_none();
         if owns_stripe {
-            table.stripe(key.hash).lock();
+            let stripes = &self.keyspace.stripes;
+            stripes.lock(stripes.index(key.hash));
         } else {
             // Without the stripe nothing below would be sound, so this is checked in every build.
             assert!(self.holds(key.hash), "writes stay within what is held");
@@ -222,13 +227,18 @@ impl<'a> Access<'a> {
         if !large || seen.is_locked() || self.held.is_some() {
             return None;
         }
-        let stripe = self.keyspace.stripes.of(key.hash);
-        stripe.lock();
+        let stripes = &self.keyspace.stripes;
+        let stripe = stripes.lock(stripes.index(key.hash));
         let same = stripe.load().number() == seen.number(); // W2: so the key still has this entry
         // SAFETY: the stripe is held until `Reading` is dropped, and there is no `Write` of the key on
         // this thread: one would have all of `self`, or `self.held` would be set.
         match same.then(|| unsafe { entry.shared_object() }).flatten() {
-            Some(object) => Some(Reading { stripe, object }),
+            Some(object) => {
+                if self.keyspace.sharing && object.is_shareable() {
+                    stripe.set_shared();
+                }
+                Some(Reading { stripe, object })
+            }
             None => {
                 stripe.unlock_unchanged();
                 None
@@ -238,12 +248,18 @@ impl<'a> Access<'a> {
 
     /// Asks ahead for what commands on these elements of a large collection will touch. If its stripe
     /// is not to be had at once, they do without.
-    pub fn ask_ahead<'e>(&self, key: Key<'_>, sought: impl Iterator<Item = Sought<'e>>) {
-        let Some(table) = self.keyspace.table(self.db, self.pin) else { return };
-        let stripe = table.stripe(key.hash);
-        if self.held.is_some() || !stripe.try_lock() {
+    pub fn ask_ahead<'e>(&mut self, key: Key<'_>, sought: impl Iterator<Item = Sought<'e>>) {
+        let keyspace = self.keyspace;
+        let Some(table) = keyspace.table(self.db, self.pin) else { return };
+        let index = keyspace.stripes.index(key.hash);
+        if self.held.is_some() {
             return;
         }
+        if keyspace.stripes.at(index).load().is_shared() {
+            self.share_any(key, |shared| shared.ask_ahead(sought));
+            return;
+        }
+        let Some(stripe) = keyspace.stripes.try_lock_unshared(index) else { return };
         if let Some(place) = table.place(key.hash, key.bytes, self.pin) {
             // SAFETY: the stripe is held, the entry was found under it, and there is no `Write` here
             // that could have a mutable reference.
@@ -495,9 +511,22 @@ impl<'a> Write<'_, 'a> {
         true
     }
 
+    /// Whether objects may be shared at all, and this key's stripe does not say so yet.
+    #[inline(always)]
+    pub(super) fn shares(&self) -> bool {
+        self.access.keyspace.sharing && !self.table.stripe(self.key.hash).load().is_shared()
+    }
+
+    /// Lets the object be shared.
+    #[cold]
+    pub(super) fn set_shared(&self) {
+        self.table.stripe(self.key.hash).set_shared();
+    }
+
     /// To be called before a change through [`Write::object`], which counts as a use of the key.
     #[inline]
     pub fn changing(&mut self) {
+        self.offer();
         self.access.about_to_change();
         self.touch();
         self.dirty = true;
@@ -697,6 +726,25 @@ impl Taken {
         };
         Entry::build(key, body, expiry, self.access)
     }
+}
+
+/// Shows `f` the object of an entry that was found after `announced` was got (P3).
+#[inline]
+pub(super) fn lend<T>(
+    entry: &Entry,
+    announced: &Announced<'_>,
+    clock: u64,
+    told: Option<&dyn Fn(u64)>,
+    f: impl FnOnce(&Shared<'_>) -> T,
+) -> Option<T> {
+    let _ = announced;
+    // SAFETY: P3: whoever takes the stripe waits until it is no longer announced, so there is no
+    // mutable reference.
+    let object = unsafe { entry.shared_object() }?;
+    // SAFETY: others who have the object now have it from here, with a proof of their own (W5): whoever
+    // holds the stripe has waited for us, and who reads without a lock never reaches an object.
+    let sharing = unsafe { Sharing::promise() };
+    Some(f(&Shared::new(object, Shares::new(sharing, clock, told))))
 }
 
 /// The object of an entry that is about to be stored.

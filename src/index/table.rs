@@ -333,7 +333,7 @@ impl<R: Record> Table<R> {
         self.stripes.of(hash)
     }
 
-    /// Looks `key` up for whoever holds its stripe.
+    /// Looks `key` up for whoever holds its stripe. Without the stripe a miss may not be one.
     #[inline(always)]
     pub fn place<'t>(&'t self, hash: u64, key: &[u8], _pin: &'t Pin) -> Option<Place<'t, R>> {
         self.find(hash, key)

@@ -153,8 +153,12 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
     let clock = Arc::new(Clock::new());
     let started_ms = clock.now();
     let databases = (config.databases as usize).clamp(1, 256);
+    let mut keyspace = Keyspace::new(databases, 2 * workers + OTHER_SEATS, clock);
+    if workers > 1 {
+        keyspace.share_large();
+    }
     Arc::new(Shared {
-        keyspace: Arc::new(Keyspace::new(databases, 2 * workers + OTHER_SEATS, clock)),
+        keyspace: Arc::new(keyspace),
         clients: Arc::new(Registry::new(workers)),
         conditions: Arc::default(),
         metrics: Metrics::new(workers + 1, table().rows.len()),

@@ -9,7 +9,9 @@
 #![allow(unsafe_code)]
 
 pub mod gate;
+pub mod latch;
 pub mod limbo;
+pub mod part;
 pub mod stripe;
 
 pub use std::sync::atomic::{

@@ -3,8 +3,8 @@
 //! A key belongs to the stripe that the low bits of its hash choose. One word holds it all:
 //!
 //! ```text
-//!   63                                             4       3        2          1        0
-//!   | number of the last write (rises at each unlock) | spare | INTEREST | UNSETTLED | LOCK |
+//!   63                                             4        3        2          1        0
+//!   | number of the last write (rises at each unlock) | SHARED | INTEREST | UNSETTLED | LOCK |
 //! ```
 //!
 //! # Invariants
@@ -14,6 +14,13 @@
 //! - **W3** A writer that publishes in more than one step sets UNSETTLED on all its stripes before
 //!   the first step; it stands until the unlock after the last.
 //! - **W4** Stripes are taken in ascending order, so takers of many never wait in a circle.
+//! - **W5** Values that several threads may work on at once, each with locks of its own inside, are
+//!   touched by whoever holds the stripe, or by threads that have *announced* it ([`Stripes::share`])
+//!   and found it free and without INTEREST. Who takes the stripe waits until no announcement of it is
+//!   left, if SHARED says that there may be any. An announcer takes no stripe meanwhile.
+//! - **W6** What is done under an announcement does not change the word, whose number speaks of keys
+//!   and values as wholes. It has numbers all the same; who takes the stripe after it finds a number
+//!   no smaller in the word.
 //!
 //! # Ordering
 //! | edge | written by | read by | carries |
@@ -21,6 +28,8 @@
 //! | E1 | `unlock`, Release | `lock`, Acquire; `load`, Acquire | everything done under the stripe |
 //! | E2 | `unsettle`, before the Release stores of new values | `load` after an Acquire of such a value | that a longer write is under way |
 //! | E3 | `validate`: fence(Acquire) before a Relaxed load | | reads before it cannot move behind it |
+//! | E4 | end of an announcement, or the next one, Release | taker's look at it, Acquire | what was done under the announcement, its number |
+//! | E5 | announcement, fence(SeqCst), load of the word; LOCK, fence(SeqCst), load of announcements | | one of the two sees the other (Dekker) |
 //!
 //! The number is Lamport's: a writer gives `max(own clock, stripe) + 1`, so per key the numbers
 //! rise, and a write that saw another has the greater one. It serves as seqlock version, as the
@@ -29,7 +38,7 @@
 //! Threads do not sleep on a stripe: holders keep it for a command, never across a system call,
 //! so a waiter backs off (spin, yield, short sleeps) and there is no wake-up to lose.
 
-use super::{AtomicU64, Backoff, Ordering, fence};
+use super::{AtomicU32, AtomicU64, Backoff, CachePadded, Ordering, fence};
 
 /// A write is under way.
 const LOCK: u64 = 1;
@@ -37,6 +46,8 @@ const LOCK: u64 = 1;
 const UNSETTLED: u64 = 1 << 1;
 /// Somebody wants to hear of writes under this stripe.
 const INTEREST: u64 = 1 << 2;
+/// There may be a value under this stripe that threads share.
+const SHARED: u64 = 1 << 3;
 const NUMBER_SHIFT: u32 = 4;
 
 /// What a word said when it was loaded.
@@ -60,6 +71,12 @@ impl Seen {
     #[inline(always)]
     pub const fn number(self) -> u64 {
         self.0 >> NUMBER_SHIFT
+    }
+
+    /// Whether values under the stripe may be shared.
+    #[inline(always)]
+    pub const fn is_shared(self) -> bool {
+        self.0 & SHARED != 0
     }
 
     /// Whether somebody registered an interest.
@@ -106,7 +123,24 @@ impl Stripe {
         !seen.is_locked() && self.0.load(Ordering::Relaxed) == seen.0
     }
 
-    /// Takes the stripe (E1).
+    /// Says that a value under the stripe may be shared from now on. The caller holds the stripe.
+    pub fn set_shared(&self) {
+        let word = self.0.load(Ordering::Relaxed);
+        debug_assert!(word & LOCK != 0, "W1");
+        self.0.store(word | SHARED, Ordering::Relaxed);
+    }
+
+    /// Raises the number to `number` at least, for the holder (W6).
+    fn raise(&self, number: u64) {
+        let word = self.0.load(Ordering::Relaxed);
+        debug_assert!(word & LOCK != 0, "W1");
+        if number > word >> NUMBER_SHIFT {
+            let bits = word & ((1 << NUMBER_SHIFT) - 1);
+            self.0.store(number << NUMBER_SHIFT | bits, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the stripe (E1), for who does not touch what may be shared; others use [`Stripes::lock`].
     #[inline(always)]
     pub fn lock(&self) {
         if !self.try_lock() {
@@ -156,7 +190,7 @@ impl Stripe {
         let word = self.0.load(Ordering::Relaxed);
         debug_assert!(word & LOCK != 0, "W1");
         let number = number.max((word >> NUMBER_SHIFT) + 1);
-        self.0.store(number << NUMBER_SHIFT | word & INTEREST, Ordering::Release);
+        self.0.store(number << NUMBER_SHIFT | word & (INTEREST | SHARED), Ordering::Release);
         number
     }
 
@@ -173,6 +207,35 @@ impl Stripe {
 #[derive(Debug)]
 pub struct Stripes {
     words: Box<[Stripe]>,
+    seats: Box<[CachePadded<Seat>]>,
+}
+
+/// What the thread on a seat announces.
+#[derive(Debug)]
+struct Seat {
+    /// A stripe's number plus one, or 0.
+    stripe: AtomicU32,
+    /// Greatest number that it has seen or given while it announced something.
+    number: AtomicU64,
+}
+
+/// An announcement, until it is dropped (W5).
+#[derive(Debug)]
+pub struct Announced<'s>(&'s Seat);
+
+impl Announced<'_> {
+    /// Leaves the number of the last change for whoever takes the stripe next (W6).
+    #[inline(always)]
+    pub fn leave(&self, number: u64) {
+        self.0.number.store(number, Ordering::Relaxed); // made visible by the end, E4
+    }
+}
+
+impl Drop for Announced<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.stripe.store(0, Ordering::Release); // E4
+    }
 }
 
 impl Stripes {
@@ -180,10 +243,84 @@ impl Stripes {
     /// many stay in the second-level cache.
     pub const DEFAULT: usize = 1 << 14;
 
-    /// `count` stripes, a power of two.
-    pub fn new(count: usize) -> Self {
-        assert!(count.is_power_of_two());
-        Self { words: (0..count).map(|_| Stripe(AtomicU64::new(0))).collect() }
+    /// `count` stripes, a power of two, for threads on so many seats.
+    pub fn new(count: usize, seats: usize) -> Self {
+        assert!(count.is_power_of_two() && count < u32::MAX as usize);
+        let seat =
+            |_| CachePadded::new(Seat { stripe: AtomicU32::new(0), number: AtomicU64::new(0) });
+        let words = (0..count).map(|_| Stripe(AtomicU64::new(0))).collect();
+        Self { words, seats: (0..seats).map(seat).collect() }
+    }
+
+    /// Takes a stripe, and waits for those who share a value under it (W5).
+    #[inline(always)]
+    pub fn lock(&self, index: usize) -> &Stripe {
+        let stripe = self.at(index);
+        stripe.lock();
+        if stripe.0.load(Ordering::Relaxed) & SHARED != 0 {
+            self.wait_alone(index);
+        }
+        stripe
+    }
+
+    /// Takes a stripe under which nothing is shared, if it is free.
+    #[inline]
+    pub fn try_lock_unshared(&self, index: usize) -> Option<&Stripe> {
+        let stripe = self.at(index);
+        if stripe.load().is_shared() || !stripe.try_lock() {
+            return None;
+        }
+        if stripe.load().is_shared() {
+            stripe.unlock_unchanged();
+            return None;
+        }
+        Some(stripe)
+    }
+
+    #[cold]
+    fn wait_alone(&self, index: usize) {
+        fence(Ordering::SeqCst); // E5
+        let mut number = 0;
+        for seat in &self.seats {
+            let mut backoff = Backoff::default();
+            while seat.stripe.load(Ordering::Acquire) == index as u32 + 1 {
+                backoff.wait(); // E4
+            }
+            number = number.max(seat.number.load(Ordering::Relaxed));
+        }
+        self.at(index).raise(number); // W6
+    }
+
+    /// Announces that the thread on `seat` works on a shared value under a stripe; none if it must
+    /// take the stripe instead: someone is to be told of changes, or nothing under it is shared, or
+    /// it is held for longer than a moment.
+    #[inline]
+    pub fn share(&self, index: usize, seat: usize) -> Option<Announced<'_>> {
+        let (stripe, place) = (self.at(index), &*self.seats[seat]);
+        debug_assert!(place.stripe.load(Ordering::Relaxed) == 0, "one announcement at a time");
+        let mut backoff = Backoff::default();
+        loop {
+            // Release, though nothing is told yet: a taker of another stripe that finds this
+            // announcement instead of the end of the one before must see what that one did (E4).
+            place.stripe.store(index as u32 + 1, Ordering::Release);
+            let announced = Announced(place);
+            fence(Ordering::SeqCst); // E5
+            let word = stripe.load().0;
+            if word & (SHARED | LOCK | INTEREST) == SHARED {
+                return Some(announced);
+            }
+            drop(announced); // whoever holds the stripe may be waiting for us
+            if word & (SHARED | INTEREST) != SHARED {
+                return None;
+            }
+            // To take the stripe at once would make others find it taken, and so on for ever.
+            while stripe.load().is_locked() {
+                backoff.wait();
+                if backoff.is_long() {
+                    return None;
+                }
+            }
+        }
     }
 
     /// How many there are.

@@ -7,7 +7,8 @@ use super::hash::{self, Draft, Large};
 use super::list::List;
 use super::set;
 use super::stream::Stream;
-use super::zset::SortedSet;
+use super::table::Shares;
+use super::zset::{self, SortedSet};
 use bytes::Bytes;
 
 /// The types that a key can hold, as TYPE and COMMAND name them.
@@ -151,6 +152,17 @@ impl Object {
         }
     }
 
+    /// Whether several threads may work on it at once, as [`Shared`].
+    #[inline]
+    pub fn is_shareable(&self) -> bool {
+        match self {
+            Self::Hash(hash) => hash.is_shareable(),
+            Self::Set(set) => set.is_shareable(),
+            Self::ZSet(set) => set.is_shareable(),
+            _ => false,
+        }
+    }
+
     /// Number of blocks that freeing it gives back, roughly: whether that is done in between.
     pub fn pieces(&self) -> usize {
         match self {
@@ -174,6 +186,62 @@ impl Object {
             Self::Set(set) => Self::Set(set.clone()),
             Self::ZSet(set) => Self::ZSet(set.clone()),
             Self::Stream(stream) => Self::Stream(stream.clone()),
+        }
+    }
+}
+
+/// An object that threads share: nothing but its single elements can be reached.
+pub struct Shared<'o> {
+    object: &'o Object,
+    shares: Shares<'o>,
+}
+
+impl<'o> Shared<'o> {
+    /// With the proof that it is shared ([`crate::sync::part`], C2).
+    pub const fn new(object: &'o Object, shares: Shares<'o>) -> Self {
+        Self { object, shares }
+    }
+
+    /// What the thread has seen and done.
+    pub const fn shares(&self) -> &Shares<'o> {
+        &self.shares
+    }
+
+    /// Asks ahead for what commands on these elements will touch.
+    pub fn ask_ahead<'k>(&self, sought: impl Iterator<Item = Sought<'k>>) {
+        let shares = &self.shares;
+        match self.object {
+            Object::Hash(hash) => hash.ask_ahead_shared(sought.map(|one| one.name), shares),
+            Object::Set(set) => set.ask_ahead_shared(sought.map(|one| one.name), shares),
+            Object::ZSet(set) => set.ask_ahead_shared(sought, shares),
+            _ => {}
+        }
+    }
+
+    /// A field, there or not, if this is a hash that can be shared.
+    #[inline]
+    pub fn field<'s>(&'s self, name: &'s [u8]) -> Option<hash::Slot<'s>> {
+        match self.object {
+            Object::Hash(hash) => hash.slot(name, &self.shares),
+            _ => None,
+        }
+    }
+
+    /// A member, there or not, if this is a sorted set that can be shared.
+    #[inline]
+    pub fn scored<'s>(&'s self, member: &'s [u8]) -> Option<zset::Slot<'s>> {
+        match self.object {
+            Object::ZSet(set) => set.slot(member, &self.shares),
+            _ => None,
+        }
+    }
+
+    /// A text, member or not, if this is a set that can be shared.
+    #[inline]
+    pub fn member<'s>(&'s self, text: &'s [u8]) -> Option<set::Slot<'s>> {
+        match self.object {
+            Object::Set(set) => set.slot(text, &self.shares),
+            _ => None,
         }
     }
 }

@@ -145,5 +145,5 @@ impl<'t> Hand<'t> {
 
 /// A table with few stripes, so that it grows soon.
 pub fn table(stripes: usize) -> Table<Rec> {
-    Table::new(Arc::new(Stripes::new(stripes)))
+    Table::new(Arc::new(Stripes::new(stripes, 0)))
 }

@@ -5,8 +5,8 @@
 //! outgrows its form. An emptied hash is no key any more.
 
 use super::super::{Cx, Local};
-use crate::db::{Compact, Expiry, Holds, Key, New, Seen, Write, WrongType};
-use crate::types::hash::{Draft, End, Field, Large, Small};
+use crate::db::{Access, Compact, Door, Expiry, Holds, Key, New, Seen, Write, WrongType};
+use crate::types::hash::{Draft, End, Field, Large, Slot, Small};
 use crate::types::object::{Object, Type};
 
 /// A hash being read.
@@ -163,6 +163,105 @@ pub fn change_held<'c, 'a>(
         },
     };
     Ok(Change { write, state, limits, now, changed: false, added: false })
+}
+
+/// One field of a hash being changed, by a command that concerns no other.
+pub enum One<'o, 'w, 'a> {
+    /// Other threads may be changing other fields.
+    Shared {
+        slot: Slot<'o>,
+        /// What was asked for concerns more than this field.
+        refused: bool,
+    },
+    /// The hash is taken for it.
+    Alone(&'o mut Change<'w, 'a>, &'o [u8]),
+}
+
+impl One<'_, '_, '_> {
+    /// The field, if it is there.
+    #[inline]
+    pub fn get(&self) -> Option<Field<'_>> {
+        match self {
+            Self::Shared { slot, .. } => slot.get(),
+            Self::Alone(hash, name) => hash.get(name),
+        }
+    }
+
+    /// Gives it a value. True if the field is new.
+    #[inline]
+    pub fn set(&mut self, value: &[u8], end: End) -> bool {
+        match self {
+            // No field of a shared hash has an end.
+            Self::Shared { slot, refused } => {
+                let done = if matches!(end, End::At(_)) { None } else { slot.set(value) };
+                *refused |= done.is_none();
+                done.unwrap_or(false)
+            }
+            Self::Alone(hash, name) => hash.set(name, value, end),
+        }
+    }
+
+    /// Removes it. False if there is no such field.
+    #[inline]
+    pub fn remove(&mut self) -> bool {
+        match self {
+            Self::Shared { slot, refused } => {
+                let done = slot.remove();
+                *refused |= done.is_none();
+                done.unwrap_or(false)
+            }
+            Self::Alone(hash, name) => hash.remove(name),
+        }
+    }
+}
+
+/// Changes one field by `f`, which changes it once at most, and may run twice: what it was refused
+/// the first time did not happen. Returns also whether the last field went, and the key with it.
+#[inline]
+pub fn change_one<T>(
+    cx: &mut Cx<'_>,
+    key: Key<'_>,
+    name: &[u8],
+    f: impl Fn(&mut One<'_, '_, '_>) -> T,
+) -> Result<(T, bool), WrongType> {
+    if let Some(value) = share_one(cx, key, name, &f) {
+        return Ok((value, false));
+    }
+    let mut hash = change(cx, key)?;
+    let value = f(&mut One::Alone(&mut hash, name));
+    let emptied = hash.finish().settle(&mut cx.local.scratch);
+    Ok((value, emptied))
+}
+
+/// The first half of [`change_one`]: beside others that work on the hash, or none if that cannot be.
+#[inline]
+pub fn share_one<T>(
+    cx: &mut Cx<'_>,
+    key: Key<'_>,
+    name: &[u8],
+    f: impl Fn(&mut One<'_, '_, '_>) -> T,
+) -> Option<T> {
+    cx.db.share(key, Type::Hash, |shared| {
+        let mut one = One::Shared { slot: shared.field(name)?, refused: false };
+        let value = f(&mut one);
+        let done = !matches!(one, One::Shared { refused: true, .. });
+        done.then_some(value)
+    })
+}
+
+/// Reads one field by `f`. None if there is no such key.
+#[inline]
+pub fn read_one<T>(
+    db: &mut Access<'_>,
+    key: Key<'_>,
+    name: &[u8],
+    mut f: impl FnMut(Option<Field<'_>>) -> T,
+) -> Result<Option<T>, WrongType> {
+    let now = db.now;
+    db.element(key, Type::Hash, |door| match door {
+        Door::Shared(shared) => shared.field(name).map(|slot| f(slot.get())),
+        Door::Alone(seen) => Some(f(View::of(seen).and_then(|hash| hash.get(name, now)))),
+    })
 }
 
 impl Change<'_, '_> {

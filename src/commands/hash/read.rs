@@ -4,6 +4,7 @@ use super::super::args::integer;
 use super::super::cursor::Cursor;
 use super::super::elements::bulk;
 use super::super::long::{self, Source};
+use super::place::read_one;
 use super::{Args, Cx, Error, View};
 use crate::resp::Reply;
 use crate::types::hash::{Field, Large, Rest};
@@ -15,9 +16,9 @@ use std::collections::HashSet;
 const UNDER_STRIPE: usize = 200;
 
 pub fn hget(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    let (key, now, reply) = (cx.key(args, 1), cx.db.now, &mut *cx.reply);
-    let found = cx.db.collection(key, Type::Hash, |seen| {
-        View::of(seen)?.get(args.get(2), now).map(|field| bulk(reply, &field.value))
+    let (key, reply) = (cx.key(args, 1), &mut *cx.reply);
+    let found = read_one(&mut cx.db, key, args.get(2), |field| {
+        field.map(|field| bulk(reply, &field.value))
     })?;
     if found.flatten().is_none() {
         cx.reply.null();
@@ -50,15 +51,9 @@ pub fn hmget(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 }
 
 /// Reads one field, or what the absence of the key or field means.
-fn of_field(
-    cx: &mut Cx<'_>,
-    args: Args<'_>,
-    f: impl FnOnce(Field<'_>) -> usize,
-) -> Result<(), Error> {
-    let (key, now) = (cx.key(args, 1), cx.db.now);
-    let found = cx.db.collection(key, Type::Hash, |seen| {
-        View::of(seen).and_then(|hash| hash.get(args.get(2), now)).map_or(0, f)
-    })?;
+fn of_field(cx: &mut Cx<'_>, args: Args<'_>, f: impl Fn(Field<'_>) -> usize) -> Result<(), Error> {
+    let key = cx.key(args, 1);
+    let found = read_one(&mut cx.db, key, args.get(2), |field| field.map_or(0, &f))?;
     cx.reply.count(found.unwrap_or(0));
     Ok(())
 }

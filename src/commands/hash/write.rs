@@ -3,7 +3,7 @@
 use super::super::args::integer;
 use super::super::elements::bulk;
 use super::super::event::Class;
-use super::place::{change, change_held, set_large};
+use super::place::{One, change, change_held, change_one, set_large, share_one};
 use super::{Args, Cx, Error};
 use crate::types::extended::{self, Extended};
 use crate::types::hash::End;
@@ -24,8 +24,15 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<usize, Error> {
     }
     check(args, 2)?;
     let key = cx.key(args, 1);
-    let mut write = cx.db.write(key);
     let one = args.len() == 4;
+    if one {
+        let set = |field: &mut One<'_, '_, '_>| field.set(args.get(3), End::Never);
+        if let Some(is_new) = share_one(cx, key, args.get(2), set) {
+            cx.event(Class::HASH, "hset", key.bytes);
+            return Ok(usize::from(is_new));
+        }
+    }
+    let mut write = cx.db.write(key);
     let fresh = match one.then(|| set_large(&mut write, args.get(2), args.get(3))).flatten() {
         Some(is_new) => {
             drop(write);
@@ -60,12 +67,13 @@ pub fn hmset(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 pub fn hsetnx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     check(args, 2)?;
     let key = cx.key(args, 1);
-    let mut hash = change(cx, key)?;
-    let absent = hash.get(args.get(2)).is_none();
-    if absent {
-        hash.set(args.get(2), args.get(3), End::Never);
-    }
-    hash.finish().settle(&mut cx.local.scratch);
+    let (absent, _) = change_one(cx, key, args.get(2), |field| {
+        let absent = field.get().is_none();
+        if absent {
+            field.set(args.get(3), End::Never);
+        }
+        absent
+    })?;
     if absent {
         cx.event(Class::HASH, "hset", key.bytes);
     }
@@ -75,9 +83,14 @@ pub fn hsetnx(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 pub fn hdel(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let key = cx.key(args, 1);
-    let mut hash = change(cx, key)?;
-    let gone = args.from(2).iter().filter(|name| hash.remove(name)).count();
-    let emptied = hash.finish().settle(&mut cx.local.scratch);
+    let (gone, emptied) = if args.len() == 3 {
+        let (gone, emptied) = change_one(cx, key, args.get(2), |field| field.remove())?;
+        (usize::from(gone), emptied)
+    } else {
+        let mut hash = change(cx, key)?;
+        let gone = args.from(2).iter().filter(|name| hash.remove(name)).count();
+        (gone, hash.finish().settle(&mut cx.local.scratch))
+    };
     if gone > 0 {
         cx.event(Class::HASH, "hdel", key.bytes);
     }
@@ -91,22 +104,18 @@ pub fn hdel(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 pub fn hincrby(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let by = integer(args.get(3))?;
     let key = cx.key(args, 1);
-    let mut hash = change(cx, key)?;
-    let old = match hash.get(args.get(2)).map(|field| field.value) {
-        None => Some(0),
-        Some(Element::Int(value)) => Some(value),
-        Some(Element::Str(text)) => number::parse_i64(text),
-        Some(Element::Double(_)) => None,
-    };
-    let sum = match old {
-        None => Err(Error::new("ERR hash value is not an integer")),
-        Some(old) => old.checked_add(by).ok_or(Error::Overflow),
-    };
-    if let Ok(sum) = sum {
-        let mut text = itoa::Buffer::new();
-        hash.set(args.get(2), text.format(sum).as_bytes(), End::Keep);
-    }
-    hash.finish().settle(&mut cx.local.scratch);
+    let (sum, _) = change_one(cx, key, args.get(2), |field| {
+        let old = match field.get().map(|field| field.value) {
+            None => Some(0),
+            Some(Element::Int(value)) => Some(value),
+            Some(Element::Str(text)) => number::parse_i64(text),
+            Some(Element::Double(_)) => None,
+        };
+        let old = old.ok_or(Error::new("ERR hash value is not an integer"))?;
+        let sum = old.checked_add(by).ok_or(Error::Overflow)?;
+        field.set(itoa::Buffer::new().format(sum).as_bytes(), End::Keep);
+        Ok::<_, Error>(sum)
+    })?;
     let sum = sum?;
     cx.event(Class::HASH, "hincrby", key.bytes);
     cx.reply.int(sum);
@@ -120,18 +129,17 @@ pub fn hincrbyfloat(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         Some(_) => {}
     }
     let key = cx.key(args, 1);
-    let mut hash = change(cx, key)?;
-    let mut scratch = Vec::new();
-    let old = hash.get(args.get(2));
-    let old = old.as_ref().map_or(&b"0"[..], |field| field.value.text(&mut scratch));
-    let sum = match Extended::parse(old) {
-        None => Err(Error::new("ERR hash value is not a float")),
-        Some(_) => extended::incr_by_float(old, args.get(3)).map_err(|e| Error::new(e.text())),
-    };
-    if let Ok(sum) = &sum {
-        hash.set(args.get(2), sum, End::Keep);
-    }
-    hash.finish().settle(&mut cx.local.scratch);
+    let (sum, _) = change_one(cx, key, args.get(2), |field| {
+        let mut scratch = Vec::new();
+        let old = field.get();
+        let old = old.as_ref().map_or(&b"0"[..], |field| field.value.text(&mut scratch));
+        if Extended::parse(old).is_none() {
+            return Err(Error::new("ERR hash value is not a float"));
+        }
+        let sum = extended::incr_by_float(old, args.get(3)).map_err(|e| Error::new(e.text()))?;
+        field.set(&sum, End::Keep);
+        Ok(sum)
+    })?;
     let sum = sum?;
     cx.event(Class::HASH, "hincrbyfloat", key.bytes);
     bulk(cx.reply, &Element::Str(&sum));

@@ -14,10 +14,10 @@ use super::notes::{Notes, at};
 use super::table::Handler;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::config::Config;
-use crate::db::{Compact, Expiry, Holds, Key, New, Seen, Write};
+use crate::db::{Compact, Door, Expiry, Holds, Key, New, Seen, Write};
 use crate::resp::{Args, Reply};
 use crate::types::object::{Object, Type};
-use crate::types::set::{Large, Limits, Made, Member, View, edit};
+use crate::types::set::{Large, Limits, Made, Member, Slot, View, edit};
 
 const READ: Flags = Flags::READ.and(Flags::FAST);
 /// May be long.
@@ -263,9 +263,27 @@ fn tell_removed(cx: &mut Cx<'_>, word: &'static str, key: Key<'_>, empty: bool) 
     }
 }
 
+/// Changes the one member that a command names by `f`, beside other threads. None if that is refused,
+/// or it names more than one.
+#[inline]
+fn share_one(
+    cx: &mut Cx<'_>,
+    key: Key<'_>,
+    args: Args<'_>,
+    f: impl FnOnce(Slot<'_>) -> Option<bool>,
+) -> Option<bool> {
+    if args.len() != 3 {
+        return None;
+    }
+    cx.db.share(key, Type::Set, |shared| f(shared.member(args.get(2))?))
+}
+
 fn sadd(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (key, limits) = (cx.key(args, 1), limits(&cx.local.config));
-    let added = add(&mut cx.db.write(key), args.from(2).iter(), limits)?;
+    let added = match share_one(cx, key, args, |slot| slot.insert()) {
+        Some(added) => usize::from(added),
+        None => add(&mut cx.db.write(key), args.from(2).iter(), limits)?,
+    };
     if added > 0 {
         cx.event(Class::SET, "sadd", key.bytes);
     }
@@ -275,7 +293,10 @@ fn sadd(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 fn srem(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (key, limits) = (cx.key(args, 1), limits(&cx.local.config));
-    let (removed, empty) = remove(&mut cx.db.write(key), args.from(2).iter(), limits)?;
+    let (removed, empty) = match share_one(cx, key, args, |slot| slot.remove()) {
+        Some(removed) => (usize::from(removed), false),
+        None => remove(&mut cx.db.write(key), args.from(2).iter(), limits)?,
+    };
     if removed > 0 {
         tell_removed(cx, "srem", key, empty);
     }
@@ -292,7 +313,10 @@ fn scard(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 fn sismember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (key, member) = (cx.key(args, 1), args.get(2));
-    let found = cx.db.collection(key, Type::Set, |seen| view(seen).contains(member))?;
+    let found = cx.db.element(key, Type::Set, |door| match door {
+        Door::Shared(shared) => shared.member(member).map(|slot| slot.is_member()),
+        Door::Alone(seen) => Some(view(seen).contains(member)),
+    })?;
     cx.reply.int(i64::from(found.unwrap_or(false)));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::access::{self, draft, limits, parse, settle, told};
 use super::{Args, Cx, Error};
 use crate::db::{Expiry, Key};
+use crate::types::object::Type;
 use crate::types::zset::{Draft, Limits};
 
 const NAN: Error = Error::new("ERR resulting score is not a number (NaN)");
@@ -71,7 +72,54 @@ struct Tally {
     score: Option<f64>,
 }
 
+/// What is to be done about one member.
+#[derive(Debug, Clone, Copy)]
+struct Verdict {
+    /// The score that it gets.
+    put: Option<f64>,
+    /// The score to tell of, unless an option kept it from being looked at.
+    score: Option<f64>,
+    is_new: bool,
+}
+
+impl How {
+    /// What `score` means for a member that has `old`, if it is there.
+    #[inline]
+    fn judge(self, old: Option<f64>, score: f64) -> Result<Verdict, Error> {
+        const NOTHING: Verdict = Verdict { put: None, score: None, is_new: false };
+        let Some(old) = old else {
+            let put = Some(score).filter(|_| !self.xx);
+            return Ok(Verdict { put, score: put, is_new: true });
+        };
+        if self.nx {
+            return Ok(NOTHING);
+        }
+        let score = if self.incr { old + score } else { score };
+        if score.is_nan() {
+            return Err(NAN);
+        }
+        if self.gt && score <= old || self.lt && score >= old {
+            return Ok(NOTHING);
+        }
+        Ok(Verdict {
+            put: Some(score).filter(|score| *score != old),
+            score: Some(score),
+            is_new: false,
+        })
+    }
+}
+
 impl Tally {
+    #[inline]
+    fn note(&mut self, verdict: Verdict) {
+        match verdict.put {
+            Some(_) if verdict.is_new => self.added += 1,
+            Some(_) => self.updated += 1,
+            None => {}
+        }
+        self.score = verdict.score.or(self.score);
+    }
+
     #[inline]
     fn put(
         &mut self,
@@ -81,29 +129,11 @@ impl Tally {
         limits: Limits,
     ) -> Result<(), Error> {
         let spot = draft.spot(member);
-        let Some(old) = spot.score() else {
-            if !how.xx {
-                draft.put(spot, member, score, limits);
-                self.added += 1;
-                self.score = Some(score);
-            }
-            return Ok(());
-        };
-        if how.nx {
-            return Ok(());
-        }
-        let score = if how.incr { old + score } else { score };
-        if score.is_nan() {
-            return Err(NAN);
-        }
-        if how.gt && score <= old || how.lt && score >= old {
-            return Ok(());
-        }
-        if score != old {
+        let verdict = how.judge(spot.score(), score)?;
+        if let Some(score) = verdict.put {
             draft.put(spot, member, score, limits);
-            self.updated += 1;
         }
-        self.score = Some(score);
+        self.note(verdict);
         Ok(())
     }
 }
@@ -137,6 +167,11 @@ pub fn add(
     rest: &[(f64, &[u8])],
     how: How,
 ) -> Result<(), Error> {
+    if rest.is_empty()
+        && let Some(tally) = add_shared(cx, key, first, how)
+    {
+        return reply(cx, key, &tally?, how);
+    }
     let limits = limits(cx);
     let mut write = cx.db.write(key);
     let mut tally = Tally::default();
@@ -156,6 +191,33 @@ pub fn add(
         }
     }
     drop(write);
+    reply(cx, key, &tally, how)
+}
+
+/// Adds one member beside others that work on the set, or none if that cannot be.
+#[inline]
+fn add_shared(
+    cx: &mut Cx<'_>,
+    key: Key<'_>,
+    (score, member): (f64, &[u8]),
+    how: How,
+) -> Option<Result<Tally, Error>> {
+    let verdict = cx.db.share(key, Type::ZSet, |shared| {
+        shared.scored(member)?.change(|old| {
+            let verdict = how.judge(old, score);
+            (verdict.as_ref().ok().and_then(|verdict| verdict.put), verdict)
+        })
+    })?;
+    let mut tally = Tally::default();
+    Some(verdict.map(|verdict| {
+        tally.note(verdict);
+        tally
+    }))
+}
+
+/// Tells what was done to the sorted set, and replies.
+#[inline]
+fn reply(cx: &mut Cx<'_>, key: Key<'_>, tally: &Tally, how: How) -> Result<(), Error> {
     if tally.added + tally.updated > 0 {
         told(cx, key.bytes, if how.incr { "zincr" } else { "zadd" }, false);
     }

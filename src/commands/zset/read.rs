@@ -1,8 +1,10 @@
 //! Questions about members and numbers: ZCARD, ZSCORE, ZRANK and their kin.
 
-use super::access::{read, score};
+use super::access::{read, score, view_of};
 use super::bounds::Bounds;
 use super::{Args, Cx, Error};
+use crate::db::Door;
+use crate::types::object::Type;
 
 pub fn zcard(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let key = cx.key(args, 1);
@@ -13,7 +15,11 @@ pub fn zcard(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 pub fn zscore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let key = cx.key(args, 1);
-    match read(cx, key, |set, _| set.score(args.get(2)))?.flatten() {
+    let found = cx.db.element(key, Type::ZSet, |door| match door {
+        Door::Shared(shared) => shared.scored(args.get(2)).map(|slot| slot.score()),
+        Door::Alone(seen) => Some(view_of(seen).score(args.get(2))),
+    })?;
+    match found.flatten() {
         Some(found) => score(cx.reply, found),
         None => cx.reply.null(),
     }

@@ -10,6 +10,7 @@ use crate::commands::elements;
 use crate::commands::event::{Class, Voice};
 use crate::db::{Access, Expiry, Key};
 use crate::resp::Reply;
+use crate::types::object::Type;
 use crate::types::packed::Element;
 use crate::types::zset::{Draft, View};
 use std::ops::Range;
@@ -27,7 +28,18 @@ pub fn zrem(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         count
     };
     let key = cx.key(args, 1);
-    let count = change(cx, key, "zrem", remove)?;
+    let one = |db: &mut Access<'_>| {
+        db.share(key, Type::ZSet, |shared| shared.scored(members.get(0))?.remove())
+    };
+    let count = match (members.len() == 1).then(|| one(&mut cx.db)).flatten() {
+        Some(removed) => {
+            if removed {
+                told(cx, key.bytes, "zrem", false);
+            }
+            usize::from(removed)
+        }
+        None => change(cx, key, "zrem", remove)?,
+    };
     cx.reply.count(count);
     Ok(())
 }

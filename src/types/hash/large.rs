@@ -7,7 +7,7 @@
 //! - **G1** `ends` holds the end and the place of exactly the fields that have an end.
 
 use super::super::packed::Element;
-use super::super::table::{At, Layout, Table, View};
+use super::super::table::{At, Layout, Shares, Table, Turn, View};
 use super::{End, Field, is_over};
 use std::collections::BTreeSet;
 
@@ -128,8 +128,17 @@ impl Large {
         self.table.ask_ahead(fields);
     }
 
+    /// The same while threads share it.
+    pub fn ask_ahead_shared<'k>(
+        &self,
+        fields: impl Iterator<Item = &'k [u8]>,
+        shares: &Shares<'_>,
+    ) {
+        self.table.ask_ahead_shared(fields, shares);
+    }
+
     /// Whether there is no field, ended ones included.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
@@ -159,6 +168,13 @@ impl Large {
     pub fn set(&mut self, name: &[u8], value: &[u8], end: End, now: i64) -> bool {
         let hash = self.table.hash(name);
         let Some(at) = self.table.find(hash, name) else {
+            let ends = &mut self.ends;
+            self.table.make_room(hash, |content, old, new| {
+                if let Some(end) = Content::of(content).end {
+                    ends.remove(&(end, old)); // G1
+                    ends.insert((end, new));
+                }
+            });
             let end = end.after(None);
             let head = Head::new(name, end);
             let at = self.table.add(hash, &[head.bytes(), name, value]);
@@ -218,6 +234,23 @@ impl Large {
         gone
     }
 
+    /// Whether threads may share it: no field ends by itself, as that is kept track of for all together.
+    #[inline]
+    pub fn is_shareable(&self) -> bool {
+        self.table.is_divided() && self.ends.is_empty()
+    }
+
+    /// A field of a hash that threads share, for this one alone. None if they cannot share it.
+    #[inline]
+    pub fn slot<'h>(&'h self, name: &'h [u8], shares: &'h Shares<'h>) -> Option<Slot<'h>> {
+        if !self.is_shareable() {
+            return None;
+        }
+        let turn = self.table.turn(self.table.hash(name), shares)?;
+        let place = turn.find(name);
+        Some(Slot { turn, name, place })
+    }
+
     /// Shows a few fields and returns the next cursor, 0 at the end ([`Table::scan`]).
     pub fn scan(&self, cursor: u64, now: i64, mut each: impl FnMut(Field<'_>)) -> u64 {
         self.table.scan(cursor, |_, content| show(content, now, &mut each))
@@ -256,6 +289,44 @@ impl Large {
         }
         if let Some(end) = end {
             self.ends.insert((end, now_at));
+        }
+    }
+}
+
+/// A field, there or not, of a hash that threads share. None of the hash's fields ends by itself.
+pub struct Slot<'h> {
+    turn: Turn<'h, Fields>,
+    name: &'h [u8],
+    place: Option<u32>,
+}
+
+impl Slot<'_> {
+    /// The field, if it is there.
+    #[inline]
+    pub fn get(&self) -> Option<Field<'_>> {
+        self.place.map(|place| Content::of(self.turn.content(place)).field())
+    }
+
+    /// Gives it a value. True if the field is new; None if that is refused. It is not used after that.
+    #[inline]
+    pub fn set(&mut self, value: &[u8]) -> Option<bool> {
+        let head = Head::new(self.name, None);
+        let content = [head.bytes(), self.name, value];
+        match self.place {
+            Some(place) => {
+                self.turn.rewrite(place, &content);
+                Some(false)
+            }
+            None => self.turn.add(&content).map(|_| true),
+        }
+    }
+
+    /// Removes it. False if it is not there; None if that is refused. It is not used after that.
+    #[inline]
+    pub fn remove(&mut self) -> Option<bool> {
+        match self.place.take() {
+            Some(place) => self.turn.remove(place).then_some(true),
+            None => Some(false),
         }
     }
 }

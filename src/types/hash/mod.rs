@@ -15,7 +15,7 @@ mod small;
 #[cfg(test)]
 mod tests;
 
-pub use large::{Large, Rest};
+pub use large::{Large, Rest, Slot};
 pub use small::{Draft, Small};
 
 use super::packed::Element;

@@ -70,7 +70,7 @@ impl Draft {
     }
 
     /// Number of members.
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match &self.form {
             Form::Ints(values) => values.len(),
             Form::Packed { len, .. } => *len,
@@ -79,7 +79,7 @@ impl Draft {
     }
 
     /// Whether there is none.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 

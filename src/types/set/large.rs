@@ -1,6 +1,6 @@
 //! The large form of a set: a table whose elements are the members and nothing else.
 
-use crate::types::table::{Table, View, Whole};
+use crate::types::table::{Shares, Table, Turn, View, Whole};
 use std::sync::{Arc, OnceLock};
 
 /// The set.
@@ -26,12 +26,12 @@ impl Large {
 
     /// Number of members.
     #[inline]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.table.len()
     }
 
     /// Whether there is none.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
@@ -44,6 +44,15 @@ impl Large {
     /// Asks ahead for what commands on these members will touch.
     pub fn ask_ahead<'k>(&self, members: impl Iterator<Item = &'k [u8]>) {
         self.table.ask_ahead(members);
+    }
+
+    /// The same while threads share it.
+    pub fn ask_ahead_shared<'k>(
+        &self,
+        members: impl Iterator<Item = &'k [u8]>,
+        shares: &Shares<'_>,
+    ) {
+        self.table.ask_ahead_shared(members, shares);
     }
 
     /// Stands for the set as it is now: whoever keeps it will get the same one as long as, and only if,
@@ -67,7 +76,9 @@ impl Large {
         let hash = self.table.hash(text);
         let absent = self.table.find(hash, text).is_none();
         if absent {
-            self.changing().add(hash, &[text]);
+            let table = self.changing();
+            table.make_room(hash, |_, _, _| ());
+            table.add(hash, &[text]);
         }
         absent
     }
@@ -78,6 +89,25 @@ impl Large {
         let hash = self.table.hash(text);
         let at = self.table.find(hash, text);
         at.map(|at| self.changing().remove(hash, at)).is_some()
+    }
+
+    /// Whether threads may share it: not while somebody keeps its token, which a change would have to
+    /// take away.
+    #[inline]
+    pub fn is_shareable(&self) -> bool {
+        self.table.is_divided() && self.token.get().is_none()
+    }
+
+    /// A text, member or not, of a set that threads share, for this one alone. None if they cannot
+    /// share it.
+    #[inline]
+    pub fn slot<'s>(&'s self, text: &'s [u8], shares: &'s Shares<'s>) -> Option<Slot<'s>> {
+        if !self.is_shareable() {
+            return None;
+        }
+        let turn = self.table.turn(self.table.hash(text), shares)?;
+        let place = turn.find(text);
+        Some(Slot { turn, text, place })
     }
 
     /// Takes out a member that `roll` chooses and shows it to `f`. False if there is none.
@@ -118,5 +148,38 @@ impl Large {
     /// Number of blocks that freeing it gives back.
     pub fn pieces(&self) -> usize {
         self.table.pieces()
+    }
+}
+
+/// A text, member or not, of a set that threads share.
+pub struct Slot<'s> {
+    turn: Turn<'s, Whole>,
+    text: &'s [u8],
+    place: Option<u32>,
+}
+
+impl Slot<'_> {
+    /// Whether it is a member.
+    #[inline]
+    pub const fn is_member(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Makes it a member. False if it was; None if that is refused. It is not used after that.
+    #[inline]
+    pub fn insert(mut self) -> Option<bool> {
+        match self.place {
+            Some(_) => Some(false),
+            None => self.turn.add(&[self.text]).map(|_| true),
+        }
+    }
+
+    /// Removes it. False if it was no member; None if that is refused. It is not used after that.
+    #[inline]
+    pub fn remove(mut self) -> Option<bool> {
+        match self.place {
+            Some(place) => self.turn.remove(place).then_some(true),
+            None => Some(false),
+        }
     }
 }

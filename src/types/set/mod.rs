@@ -23,7 +23,7 @@ pub mod long;
 mod tests;
 
 pub use draft::{Draft, Made};
-pub use large::Large;
+pub use large::{Large, Slot};
 
 use super::intset::Intset;
 use super::number::parse_i64;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Neither a chunk nor a place.
 pub(in crate::types) const NONE: u32 = u32::MAX;
 const BLOCK: u32 = 1 << 31;
-const SLOT_BITS: u32 = 12;
+pub(super) const SLOT_BITS: u32 = 12;
 const CHUNKS: usize = 1 << 19;
 const CHUNK_BYTES: usize = 1 << 16;
 /// The slack of a slot without content.
@@ -125,6 +125,8 @@ pub(in crate::types) struct Store {
     pub(super) pages: Vec<Blocks>,
     spare_blocks: Vec<u32>,
     bytes: usize,
+    /// Chunks at most.
+    pub(super) most: usize,
 }
 
 impl Store {
@@ -136,6 +138,7 @@ impl Store {
             pages: Vec::new(),
             spare_blocks: Vec::new(),
             bytes: 0,
+            most: CHUNKS,
         }
     }
 
@@ -306,7 +309,7 @@ impl Store {
             self.enter_room(id);
             return Some(id);
         }
-        if self.chunks.len() == CHUNKS {
+        if self.chunks.len() >= self.most {
             return None;
         }
         self.chunks.push(fresh);

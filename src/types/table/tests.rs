@@ -1,6 +1,6 @@
 //! The table against a plain model, with its own invariants checked on the way.
 
-use super::{Layout, Table, Whole};
+use super::{At, Layout, Table, Whole};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -16,15 +16,33 @@ impl Layout for Keyed {
 }
 
 impl<L: Layout> Table<L> {
-    /// H1, T2.
+    /// One that is divided as it grows.
+    fn divisible(seed: u64) -> Self {
+        Self { divisible: true, ..Self::with_seed(seed) }
+    }
+
+    /// Adds an element as sets and hashes do.
+    fn put(&mut self, key: &[u8], content: &[&[u8]]) -> At {
+        let hash = self.hash(key);
+        self.make_room(hash, |content, old, new| assert!(old != new && L::key(content) != key));
+        self.add(hash, content)
+    }
+
+    /// H1, T2, D1, D3.
     fn check(&self) {
-        let places = self.index.places();
-        assert_eq!(places.len(), places.iter().collect::<HashSet<_>>().len(), "T2");
-        for &place in &places {
-            let key = L::key(self.store.content(place));
-            assert_eq!(self.find(self.hash(key), key).map(|at| at.0), Some(place), "H1");
+        let mut elements = 0;
+        for (part, shard) in self.shards().enumerate() {
+            let places = shard.index.places();
+            assert_eq!(places.len(), places.iter().collect::<HashSet<_>>().len(), "T2");
+            for &place in &places {
+                let key = L::key(shard.store.content(place));
+                let at = At { part: part as u8, place };
+                assert_eq!(self.find(self.hash(key), key), Some(at), "H1, D1");
+            }
+            assert_eq!(shard.store.contents().count(), places.len(), "H1");
+            elements += places.len();
         }
-        assert_eq!(self.iter().count(), self.len(), "H1");
+        assert_eq!((self.iter().count(), self.len()), (elements, elements), "D3");
     }
 }
 
@@ -58,8 +76,9 @@ proptest! {
 
     /// Any history leaves what a plain map would hold; views and copies keep what they were made of.
     #[test]
-    fn histories_match_the_model(history in vec(op(), 1..200), seed: u64) {
+    fn histories_match_the_model(history in vec(op(), 1..200), seed: u64, divisible: bool) {
         let mut table = Table::<Keyed>::with_seed(seed);
+        table.divisible = divisible;
         let mut model: BTreeMap<[u8; 4], Vec<u8>> = BTreeMap::new();
         let mut copies = Vec::new();
         let mut views = Vec::new();
@@ -73,7 +92,7 @@ proptest! {
                             let at = table.rewrite(hash, at, &[&key, &value]);
                             prop_assert_eq!(table.find(hash, &key), Some(at));
                         }
-                        None => _ = table.add(hash, &[&key, &value]),
+                        None => _ = table.put(&key, &[&key, &value]),
                     }
                     model.insert(key, value);
                 }
@@ -104,18 +123,47 @@ proptest! {
     }
 }
 
-fn numbers(count: u32) -> Table<Whole> {
-    let mut table = Table::with_seed(11);
+fn numbers(count: u32, divisible: bool) -> Table<Whole> {
+    let mut table = if divisible { Table::divisible(11) } else { Table::with_seed(11) };
     for number in 0..count {
         let key = number.to_be_bytes();
-        table.add(table.hash(&key), &[&key]);
+        table.put(&key, &[&key]);
     }
     table
 }
 
 #[test]
 fn a_scan_sees_who_stays_while_the_table_grows_and_shrinks() {
-    let mut table = numbers(5000);
+    walk_while_it_changes(numbers(5000, false));
+}
+
+/// The walk begins in one part and ends in many.
+#[test]
+fn a_scan_sees_who_stays_while_the_table_is_divided() {
+    let mut table = numbers(5000, false);
+    table.divisible = true;
+    walk_while_it_changes(table);
+    walk_while_it_changes(numbers(5000, true));
+    let mut table = numbers(30, true);
+    let (mut seen, mut cursor) = (HashSet::new(), 0);
+    for round in 0.. {
+        cursor = table.scan(cursor, |_, key| _ = seen.insert(key.to_vec()));
+        if cursor == 0 {
+            break;
+        }
+        for number in 0..50u32 {
+            let key = (1000 + round * 50 + number).to_be_bytes();
+            if round < 40 {
+                table.put(&key, &[&key]);
+            }
+        }
+    }
+    assert!((0..30u32).all(|number| seen.contains(&number.to_be_bytes()[..])));
+    assert!(table.shards().count() > 20, "it was divided meanwhile");
+    table.check();
+}
+
+fn walk_while_it_changes(mut table: Table<Whole>) {
     let (mut seen, mut cursor, mut next) = (HashSet::new(), 0, 5000u32);
     for step in 0.. {
         cursor = table.scan(cursor, |_, key| _ = seen.insert(key.to_vec()));
@@ -125,7 +173,7 @@ fn a_scan_sees_who_stays_while_the_table_grows_and_shrinks() {
         if step % 400 < 200 {
             for number in next..next + 40 {
                 let key = number.to_be_bytes();
-                table.add(table.hash(&key), &[&key]);
+                table.put(&key, &[&key]);
             }
             next += 40;
         } else {
@@ -141,7 +189,11 @@ fn a_scan_sees_who_stays_while_the_table_grows_and_shrinks() {
 
 #[test]
 fn picks_are_fair() {
-    let mut table = numbers(3000);
+    fair_picks(numbers(3000, false));
+    fair_picks(numbers(3000, true));
+}
+
+fn fair_picks(mut table: Table<Whole>) {
     for number in 100..3000u32 {
         let key = number.to_be_bytes();
         table.remove_at(table.find(table.hash(&key), &key).unwrap());
@@ -163,7 +215,7 @@ fn picks_are_fair() {
 
 #[test]
 fn an_element_costs_few_bytes_and_the_memory_comes_back() {
-    let mut table = numbers(100_000);
+    let mut table = numbers(100_000, false);
     let beyond = table.weight() / 100_000 - 4;
     assert!(beyond <= 16, "{beyond} bytes beyond the key");
     for number in 0..100_000u32 {

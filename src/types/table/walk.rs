@@ -26,15 +26,20 @@ impl Store {
         });
         slots.chain(self.pages.iter().flat_map(|page| page.iter().flatten().map(|block| &**block)))
     }
-
-    pub(super) fn view(&self) -> View {
-        let chunks = self.chunks.iter().filter(|chunk| !chunk.bytes.is_empty());
-        let chunks = chunks.map(|chunk| (chunk.bytes.clone(), chunk.size, chunk.high)).collect();
-        View { chunks, pages: self.pages.clone(), done: (0, 0) }
-    }
 }
 
 impl View {
+    /// Of several stores.
+    pub(super) fn of<'s>(stores: impl Iterator<Item = &'s Store>) -> Self {
+        let (mut chunks, mut pages) = (Vec::new(), Vec::new());
+        for store in stores {
+            let filled = store.chunks.iter().filter(|chunk| !chunk.bytes.is_empty());
+            chunks.extend(filled.map(|chunk| (chunk.bytes.clone(), chunk.size, chunk.high)));
+            pages.extend_from_slice(&store.pages);
+        }
+        Self { chunks, pages, done: (0, 0) }
+    }
+
     /// Whether this shows what `other` does because neither has changed, both being of one table.
     pub fn is(&self, other: &Self) -> bool {
         let same = |((a, _, a_high), (b, _, b_high)): (&(Slots, u16, u16), &(Slots, u16, u16))| {

@@ -90,6 +90,11 @@ impl Block {
         self.len -= count;
     }
 
+    /// The member of an entry is in another place.
+    pub(super) fn rename(&mut self, at: usize, place: u32) {
+        self.places[at] = place;
+    }
+
     /// Gives an entry another score, if it keeps its place for certain.
     pub(super) fn rescore(&mut self, at: usize, score: f64) -> bool {
         let fits = at > 0

@@ -4,32 +4,32 @@
 //! its order; what a change would overwrite it copies first, a shelf, a chunk or a page of the member
 //! table at a time. So only those take the member table who ask for scores.
 
+use super::SortedSet;
 use super::list::Order;
-use super::members::Members;
+use super::members::{Members, score_of};
 use super::range::{Backward, Cut, Forward};
-use super::{Hashing, Index, SortedSet};
 
 /// The set at that instant.
 #[derive(Debug)]
 pub struct Frozen {
     order: Order,
     members: Members,
-    index: Option<(Index, Hashing)>,
+    lookups: bool,
 }
 
 impl Frozen {
     /// The set as it is now; with `lookups`, members can be asked for.
     pub fn of(set: &SortedSet, lookups: bool) -> Self {
         Self {
-            order: set.order.clone(),
-            members: set.members.clone(),
-            index: lookups.then(|| (set.index.clone(), set.hashing.clone())),
+            order: set.order().clone(),
+            members: if lookups { set.members.clone() } else { Members(set.members.0.contents()) },
+            lookups,
         }
     }
 
     /// Whether the set is still as it was.
     pub fn is_still(&self, set: &SortedSet) -> bool {
-        self.order.is(&set.order)
+        self.order.is(set.order())
     }
 
     /// Number of members.
@@ -44,9 +44,8 @@ impl Frozen {
 
     /// A member's score. None, too, if it was frozen without the member table.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        let (index, hashing) = self.index.as_ref()?;
-        let is = |place| self.members.member(place) == member;
-        index.find(hashing.hash(member), is).map(|place| self.members.score(place))
+        let table = self.lookups.then_some(&self.members.0)?;
+        table.get(member).map(score_of)
     }
 
     /// A member's rank, counted from the lowest, and its score; None as for [`Frozen::score`].

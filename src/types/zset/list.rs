@@ -296,6 +296,47 @@ impl Order {
         block.rescore(path.offset, score)
     }
 
+    /// Moves an entry from one score to another.
+    #[inline]
+    pub(super) fn shift(
+        &mut self,
+        members: &Members,
+        (member, place): (&[u8], u32),
+        old: f64,
+        score: f64,
+    ) {
+        let path = self.seek_entry((old, member, place), members);
+        if !self.move_in_place(&path, score) {
+            self.remove(&path, 1, |_| ());
+            let path = self.seek(&Cut::BeforeEntry(score, member), members);
+            self.insert(path, score, place);
+        }
+    }
+
+    /// Takes an entry out.
+    #[inline]
+    pub(super) fn take(&mut self, members: &Members, (score, member, place): (f64, &[u8], u32)) {
+        let path = self.seek_entry((score, member, place), members);
+        self.remove(&path, 1, |_| ());
+    }
+
+    /// The member of an entry is in another place from now on.
+    pub(super) fn rename(
+        &mut self,
+        members: &Members,
+        (score, member, old): (f64, &[u8], u32),
+        place: u32,
+    ) {
+        let path = self.seek_entry((score, member, old), members);
+        let tower = path.towers[0];
+        if let Some(block) = self.block_mut(tower) {
+            block.rename(path.offset, place);
+        }
+        if path.offset == 0 {
+            self.settle_first(tower);
+        }
+    }
+
     /// Bytes held.
     pub(super) fn weight(&self) -> usize {
         self.cells.weight()

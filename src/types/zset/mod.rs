@@ -8,7 +8,7 @@
 //! ```
 //! - [`list`]: the order, links over [`block`]s, so that rank, position and ranges take logarithmic time;
 //! - [`range`]: cuts between entries and walks from them, from which all range commands follow;
-//! - [`members`]: the store; the index, from member to place, is that of [`super::table`].
+//! - [`members`]: the contents and the index, from member to place: a [`super::table`].
 //!
 //! **No operation stalls**: whatever the size, an insert or a removal touches one block, one or two
 //! buckets and one chunk of at most 64 KiB; nothing is rehashed or copied as a whole. A range is
@@ -17,6 +17,8 @@
 //! **Memory** follows the members down: blocks and chunks go back as soon as they are empty. Towers,
 //! directories and chained buckets wait for the next members, about 3 bytes for each that the set
 //! ever held at once. Places and ranks are `u32`: a set is good for 2^31 members.
+//!
+//! Threads may share a set whose table is divided: [`shared`].
 //!
 //! - **Z1** Index, order and store hold the same members; each entry's score in the order is the one
 //!   in the store.
@@ -30,6 +32,7 @@ mod frozen;
 mod list;
 mod members;
 mod range;
+mod shared;
 mod shelves;
 mod small;
 #[cfg(test)]
@@ -39,21 +42,27 @@ mod view;
 pub use draft::{Done, Draft, Limits};
 pub use frozen::Frozen;
 pub use range::{Backward, Cut, Forward};
+pub use shared::Slot;
 pub use small::{Entry, Small};
 pub use view::{Entries, View};
 
 use super::object::Sought;
-use super::table::{AHEAD, Hashing, Index};
+use super::table::{AHEAD, Layout, Table};
+use crate::sync::part::Part;
 use list::{Goal, HEAD, Order};
-use members::Members;
+use members::{Members, Scored, score_of};
 
 /// The set. A clone shares all memory but the towers, until either changes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SortedSet {
     members: Members,
-    index: Index,
-    order: Order,
-    hashing: Hashing,
+    order: Part<Order>,
+}
+
+impl Clone for SortedSet {
+    fn clone(&self) -> Self {
+        Self { members: self.members.clone(), order: Part::new(self.order().clone()) }
+    }
 }
 
 impl Default for SortedSet {
@@ -65,32 +74,37 @@ impl Default for SortedSet {
 impl SortedSet {
     /// An empty set.
     pub fn new() -> Self {
-        Self::hashed(Hashing::of_process())
+        Self::of(Table::new())
     }
 
     /// An empty set that takes the same shape each time, for tests.
     pub fn with_seed(seed: u64) -> Self {
-        Self::hashed(Hashing::with_seed(seed))
+        Self::of(Table::with_seed(seed))
     }
 
-    fn hashed(hashing: Hashing) -> Self {
-        let (members, index) = (Members::new(), Index::new());
-        Self { members, index, order: Order::new(hashing.seed), hashing }
+    fn of(table: Table<Scored>) -> Self {
+        let order = Part::new(Order::new(table.seed()));
+        Self { members: Members(table), order }
+    }
+
+    #[inline(always)]
+    fn order(&self) -> &Order {
+        self.order.get()
     }
 
     /// Number of members.
-    pub const fn len(&self) -> usize {
-        self.order.len()
+    pub fn len(&self) -> usize {
+        self.order().len()
     }
 
     /// Is there none?
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes held, itself included.
     pub fn weight(&self) -> usize {
-        size_of::<Self>() + self.members.weight() + self.index.weight() + self.order.weight()
+        size_of::<Self>() + self.members.0.weight() + self.order().weight()
     }
 
     /// A member's score.
@@ -109,11 +123,15 @@ impl SortedSet {
     /// Asks ahead for what commands on these members will touch: first the index, then the members
     /// that it names, then the blocks of the order where they stand or are to stand.
     pub fn ask_ahead<'k>(&self, sought: impl Iterator<Item = Sought<'k>>) {
+        self.ask(self.order(), sought);
+    }
+
+    fn ask<'k>(&self, order: &Order, sought: impl Iterator<Item = Sought<'k>>) {
         let (mut asked, mut count) = ([Asked::default(); AHEAD], 0);
         let (mut goals, mut ways) = ([Goal::default(); 2 * AHEAD], 0);
         for (one, element) in asked.iter_mut().zip(sought) {
             let (hash, changes) = (self.hash(element.name), element.score.is_some());
-            self.index.prefetch(hash);
+            self.members.0.ask_bucket(hash);
             *one = Asked { hash, place: None, ordered: element.ordered, changes };
             count += 1;
             if let Some(score) = element.score {
@@ -122,7 +140,7 @@ impl SortedSet {
             }
         }
         for one in &mut asked[..count] {
-            one.place = self.index.candidate(one.hash);
+            one.place = self.members.candidate(one.hash);
             one.place.inspect(|&place| self.members.prefetch(place));
         }
         for one in asked[..count].iter().filter(|one| one.ordered) {
@@ -131,7 +149,7 @@ impl SortedSet {
                 ways += 1;
             }
         }
-        self.order.ask_ahead(&goals[..ways]);
+        order.ask_ahead(&goals[..ways]);
     }
 
     /// Adds a member or gives it another score; the one it had.
@@ -144,24 +162,33 @@ impl SortedSet {
         debug_assert!(!score.is_nan(), "Z2");
         let Seat { hash, place, .. } = seat;
         let Some(place) = place else {
-            let path = self.order.seek(&Cut::BeforeEntry(score, member), &self.members);
-            let place = self.members.insert(member, score);
-            self.order.insert(path, score, place);
-            let (members, hashing) = (&self.members, &self.hashing);
-            self.index.insert(hash, place, |place| hashing.hash(members.member(place)));
+            self.make_room(hash);
+            let Self { members, order } = self;
+            let order = order.get_mut();
+            let path = order.seek(&Cut::BeforeEntry(score, member), members);
+            order.insert(path, score, members.insert(hash, member, score));
             return None;
         };
         let old = self.members.score(place);
         if old.to_bits() != score.to_bits() {
-            let path = self.order.seek_entry((old, member, place), &self.members);
-            if !self.order.move_in_place(&path, score) {
-                self.order.remove(&path, 1, |_| ());
-                let path = self.order.seek(&Cut::BeforeEntry(score, member), &self.members);
-                self.order.insert(path, score, place);
-            }
-            self.members.set_score(place, score);
+            let Self { members, order } = self;
+            order.get_mut().shift(members, (member, place), old, score);
+            members.set_score(place, score);
         }
         Some(old)
+    }
+
+    /// Divides the part of the table that a new member is to enter, if it is full.
+    fn make_room(&mut self, hash: u64) {
+        let Self { members, order } = self;
+        let Some(division) = members.0.begin_division(hash) else { return };
+        for (old, new) in division.moves() {
+            // Both places hold the member, so that the order stands, whichever it names.
+            let (old, new) = (members.0.pack(old), members.0.pack(new));
+            let (score, member) = (members.score(new), members.member(new));
+            order.get_mut().rename(members, (score, member, old), new);
+        }
+        members.0.end_division(division);
     }
 
     /// Removes a member; the score it had.
@@ -169,10 +196,9 @@ impl SortedSet {
         let hash = self.hash(member);
         let place = self.place(hash, member)?;
         let score = self.members.score(place);
-        let path = self.order.seek_entry((score, member, place), &self.members);
-        self.order.remove(&path, 1, |_| ());
-        self.index.remove(hash, place);
-        self.members.remove(place);
+        let Self { members, order } = self;
+        order.get_mut().take(members, (score, member, place));
+        members.remove(hash, place);
         Some(score)
     }
 
@@ -180,7 +206,7 @@ impl SortedSet {
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         let place = self.place(self.hash(member), member)?;
         let score = self.members.score(place);
-        Some((self.order.seek_entry((score, member, place), &self.members).rank(), score))
+        Some((self.order().seek_entry((score, member, place), &self.members).rank(), score))
     }
 
     /// A member's rank, counted from the highest, and its score.
@@ -190,7 +216,7 @@ impl SortedSet {
 
     /// How many entries lie before a cut.
     pub fn rank_of(&self, cut: &Cut<'_>) -> usize {
-        self.order.seek(cut, &self.members).rank()
+        self.order().seek(cut, &self.members).rank()
     }
 
     /// How many entries lie between two cuts.
@@ -216,13 +242,13 @@ impl SortedSet {
     /// `count` entries from `rank` on, upwards, as far as there are any.
     pub fn range(&self, rank: usize, count: usize) -> Forward<'_> {
         let rank = rank.min(self.len());
-        Forward::new(&self.order, &self.members, rank, count.min(self.len() - rank))
+        Forward::new(self.order(), &self.members, rank, count.min(self.len() - rank))
     }
 
     /// `count` entries downwards, the first of them the one before rank `end`.
     pub fn range_back(&self, end: usize, count: usize) -> Backward<'_> {
         let end = end.min(self.len());
-        Backward::new(&self.order, &self.members, end, count.min(end))
+        Backward::new(self.order(), &self.members, end, count.min(end))
     }
 
     /// Removes `count` entries from `rank` on, as far as there are any, shows each to `each` and
@@ -235,7 +261,8 @@ impl SortedSet {
     ) -> usize {
         let count = count.min(self.len().saturating_sub(rank));
         let mut left = count;
-        let Self { members, index, order, hashing } = self;
+        let Self { members, order } = self;
+        let order = order.get_mut();
         while left > 0 {
             let path = order.seek_rank(rank);
             let here = order.block(path.towers[0]).len() - path.offset;
@@ -243,8 +270,7 @@ impl SortedSet {
             order.remove(&path, taken, |place| {
                 let member = members.member(place);
                 each(member, members.score(place));
-                index.remove(hashing.hash(member), place);
-                members.remove(place);
+                members.remove(members.0.hash(member), place);
             });
             left -= taken;
         }
@@ -261,8 +287,8 @@ impl SortedSet {
         const SOON: usize = 5;
         const NEXT: usize = 1;
         let block = match rank {
-            0 => self.order.block(HEAD),
-            _ if rank == self.len() => self.order.block(self.order.tail()),
+            0 => self.order().block(HEAD),
+            _ if rank == self.len() => self.order().block(self.order().tail()),
             _ => return,
         };
         let nth = |n: usize| {
@@ -273,7 +299,7 @@ impl SortedSet {
             self.members.prefetch(soon);
         }
         if let Some(&next) = nth(NEXT) {
-            self.index.prefetch(self.hash(self.members.member(next)));
+            self.members.0.ask_bucket(self.hash(self.members.member(next)));
         }
     }
 
@@ -296,7 +322,8 @@ impl SortedSet {
     /// Shows a few members and returns the next cursor, 0 at the end: members that are there from
     /// the first call to the last are shown at least once, whatever comes and goes in between.
     pub fn scan(&self, cursor: u64, mut each: impl FnMut(&[u8], f64)) -> u64 {
-        self.index.scan(cursor, |place| each(self.members.member(place), self.members.score(place)))
+        let table = &self.members.0;
+        table.scan(cursor, |_, content| each(Scored::key(content), score_of(content)))
     }
 
     /// Gives up the set for its memory to be freed in steps.
@@ -305,12 +332,12 @@ impl SortedSet {
     }
 
     fn hash(&self, member: &[u8]) -> u64 {
-        self.hashing.hash(member)
+        self.members.0.hash(member)
     }
 
     #[inline]
     fn place(&self, hash: u64, member: &[u8]) -> Option<u32> {
-        self.index.find(hash, |place| self.members.member(place) == member)
+        self.members.find(hash, member)
     }
 }
 
@@ -343,6 +370,6 @@ impl Remains {
     /// Frees up to `pieces` pieces of memory; false when none is left. A piece takes a few microseconds.
     pub fn free(&mut self, pieces: usize) -> bool {
         let Self(set) = self;
-        (0..pieces).all(|_| set.order.shed() || set.members.shed() || set.index.shed())
+        (0..pieces).all(|_| set.order.get_mut().shed() || set.members.0.shed())
     }
 }

@@ -14,7 +14,7 @@ impl SortedSet {
         let mut last: Option<(f64, Vec<u8>)> = None;
         let mut places = HashSet::new();
         loop {
-            let block = self.order.block(tower);
+            let block = self.order().block(tower);
             assert!(!block.places().is_empty() || self.is_empty(), "L2");
             for (&score, &place) in block.scores().iter().zip(block.places()) {
                 let entry = (score, self.members.member(place).to_vec());
@@ -25,41 +25,49 @@ impl SortedSet {
                 last = Some(entry);
             }
             if let Some(&first) = block.places().first() {
-                assert_eq!(self.order.first(tower), first, "L5");
+                assert_eq!(self.order().first(tower), first, "L5");
             }
             rank += block.places().len();
-            let link = self.order.link(tower, 0);
+            let link = self.order().link(tower, 0);
             if link.next == NIL {
                 break;
             }
             assert!(block.scores().last().is_none_or(|&last| last <= link.separator), "L4");
-            assert!(link.separator <= self.order.block(link.next).scores()[0], "L4");
-            assert_eq!(self.order.before(link.next), tower);
+            assert!(link.separator <= self.order().block(link.next).scores()[0], "L4");
+            assert_eq!(self.order().before(link.next), tower);
             tower = link.next;
             starts.insert(tower, rank);
         }
-        assert_eq!((self.order.tail(), rank), (tower, self.len()));
-        for level in 0..self.order.levels() {
+        assert_eq!((self.order().tail(), rank), (tower, self.len()));
+        for level in 0..self.order().levels() {
             let mut at = HEAD;
-            let tall = |tower: &&u32| **tower != HEAD && self.order.height(**tower) > level;
+            let tall = |tower: &&u32| **tower != HEAD && self.order().height(**tower) > level;
             let mut count = starts.keys().filter(tall).count();
             loop {
-                let link = self.order.link(at, level);
+                let link = self.order().link(at, level);
                 let end = if link.next == NIL { self.len() } else { starts[&link.next] };
                 assert_eq!(link.span as usize, end - starts[&at], "L3");
                 if link.next == NIL {
                     break;
                 }
-                let ground = self.order.link(self.order.before(link.next), 0);
+                let ground = self.order().link(self.order().before(link.next), 0);
                 assert_eq!(link.separator, ground.separator, "L4");
                 at = link.next;
                 count -= 1;
             }
             assert_eq!(count, 0, "a tower that its level does not reach");
         }
-        let indexed = self.index.places();
-        assert_eq!(indexed.len(), self.len(), "T2");
-        assert_eq!(indexed.into_iter().collect::<HashSet<_>>(), places, "T2");
+        let mut indexed = HashSet::new();
+        let mut cursor = 0;
+        loop {
+            let table = &self.members.0;
+            cursor = table.scan(cursor, |at, _| assert!(indexed.insert(table.pack(at)), "T2"));
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!((indexed.len(), self.members.0.len()), (self.len(), self.len()), "T2");
+        assert_eq!(indexed, places, "T2");
     }
 }
 
@@ -234,8 +242,9 @@ proptest! {
 
     /// Any history leaves what a plain ordered set would hold, with every answer on the way.
     #[test]
-    fn histories_match_the_model(history in vec(op(), 1..500), seed: u64) {
+    fn histories_match_the_model(history in vec(op(), 1..500), seed: u64, divisible: bool) {
         let (mut set, mut model) = (SortedSet::with_seed(seed), Model::default());
+        set.members.0.set_divisible(divisible);
         for (turn, op) in history.iter().enumerate() {
             apply(&mut set, &mut model, op);
             if turn % 10 == 0 {
@@ -249,8 +258,13 @@ proptest! {
 
     /// With equal scores, cuts by member find their place.
     #[test]
-    fn equal_scores_are_in_order_of_members(numbers in vec(0..2000u16, 1..800), seed: u64) {
+    fn equal_scores_are_in_order_of_members(
+        numbers in vec(0..2000u16, 1..800),
+        seed: u64,
+        divisible: bool,
+    ) {
         let (mut set, mut model) = (SortedSet::with_seed(seed), Model::default());
+        set.members.0.set_divisible(divisible);
         for &number in &numbers {
             set.insert(&member(number), 0.0);
             model.insert(&member(number), -0.0);
