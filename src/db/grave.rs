@@ -34,7 +34,6 @@ pub fn dig() {
         drop(object);
         BYTES.fetch_sub(weight, Ordering::Relaxed);
         COUNT.fetch_sub(1, Ordering::Relaxed);
-        FREED.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -43,7 +42,18 @@ pub fn bytes() -> usize {
     BYTES.load(Ordering::Relaxed)
 }
 
-/// Objects that wait to be freed, and objects freed since [`forget`].
+/// Objects of more pieces than this count as freed later: as many as Redis frees at once.
+const FEW: usize = 64;
+
+/// An object is taken away with its key: whoever does it does not free it, whatever its size.
+#[inline]
+pub fn note(object: &Object) {
+    if object.pieces() > FEW {
+        FREED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Objects that wait to be freed here, and objects taken away since [`forget`].
 pub fn objects() -> (usize, usize) {
     (COUNT.load(Ordering::Relaxed), FREED.load(Ordering::Relaxed))
 }

@@ -17,6 +17,7 @@ pub use fields::FieldEnds;
 use super::access::{Access, Change, Key, Str, WrongType};
 use super::entry::{Body, Compact, Entry, INLINE_LIMIT, Kind, Owned, Padded};
 use super::expire;
+use super::grave;
 use super::keyspace::Cause;
 use super::outbox::{Wants, What};
 use super::watch::Watching;
@@ -614,6 +615,10 @@ impl<'a> Write<'_, 'a> {
     fn take_away(&mut self) {
         let Some(place) = self.place.take() else { return };
         let volatile = place.record().expiry().is_some();
+        // SAFETY: the stripe is held (P1), and nobody else refers to the object while `self` is borrowed.
+        if let Some(object) = unsafe { place.record().shared_object() } {
+            grave::note(object);
+        }
         let local = &mut *self.access.local;
         // SAFETY: P1, P2.
         unsafe { self.table.remove(place, &mut local.limbo, self.access.pin) };
