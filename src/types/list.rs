@@ -167,6 +167,10 @@ impl List {
         };
         let used = before.map_or(0, |chunk| chunk.used().len());
         let like = if used <= self.limit.bytes { used } else { 0 };
+        if before.is_none() {
+            // Most lists never have a second: the entries of many such stand side by side.
+            self.chunks.reserve_exact(1);
+        }
         let mut chunk = Chunk::with_room(like.max(room).max(stored(element)), end);
         chunk.push(end, element, self.limit.for_one(element));
         match end {
