@@ -235,7 +235,7 @@ fn keys(multi: &Multi) -> Option<Vec<Key<'_>>> {
 pub(super) fn names_its_keys(row: &Row, args: Args<'_>, found: &mut Vec<keys_of::Key>) -> bool {
     found.clear();
     let known = keys_of::keys_of(row.command, args, found).is_ok();
-    known && !(found.is_empty() && !is_keyless(row)) && !is_open(row.command)
+    known && (is_keyless(row) || !found.is_empty()) && !is_open(row.command)
 }
 
 /// Whether a command may touch keys that are not among its arguments.

@@ -7,6 +7,7 @@ mod eval;
 mod function;
 mod host;
 mod interpreter;
+mod lex;
 mod script;
 mod tame;
 
