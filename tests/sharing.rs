@@ -271,7 +271,7 @@ fn members_come_and_go_beside_each_other() {
         assert_eq!(set.iter().count(), set.len());
         set.len() as i64
     });
-    assert_eq!(found, len.into_inner());
+    assert_eq!(found, len.load(Ordering::Relaxed));
 }
 
 /// Adds one to a member's score, as ZINCRBY does, beside others if that can be. Whether it could.
