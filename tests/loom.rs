@@ -8,6 +8,7 @@
 //! table meets; `docs/testing.md` lists the broken orderings that these tests have been seen to find.
 #![cfg(eonkv_loom)]
 
+// Dead code is allowed in these: the models call what the protocols need, the library all of it.
 #[allow(dead_code)]
 #[path = "../src/sync/gate.rs"]
 mod gate;
