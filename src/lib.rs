@@ -31,6 +31,9 @@ pub mod index;
 // The keyspace: entries, expiry, eviction, on top of the index.
 pub mod db;
 
+// Values as bytes: snapshots and DUMP payloads, of Redis' and Valkey's form.
+pub mod rdb;
+
 // Lua: the sandbox, its libraries, and the ways between Lua and RESP.
 pub mod script;
 

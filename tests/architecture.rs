@@ -17,17 +17,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("types", &["mem", "sync"]),
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "sync", "types"]),
-    ("script", &["resp", "types"]),
+    ("rdb", &["config", "db", "types"]),
+    ("script", &["rdb", "resp", "types"]),
     ("session", &["clock", "db", "resp", "sync", "types"]),
     (
         "commands",
-        &["clock", "config", "db", "mem", "metrics", "resp", "script", "session", "sync", "types"],
+        &[
+            "clock", "config", "db", "mem", "metrics", "rdb", "resp", "script", "session", "sync",
+            "types",
+        ],
     ),
     ("net", &["clock", "commands", "config", "db", "mem", "metrics", "resp", "session", "sync"]),
     (
         "server",
         &[
-            "clock", "commands", "config", "db", "mem", "metrics", "net", "resp", "session",
+            "clock", "commands", "config", "db", "mem", "metrics", "net", "rdb", "resp", "session",
             "sync", "types",
         ],
     ),

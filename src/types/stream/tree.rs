@@ -241,6 +241,11 @@ impl Range {
         self.left == 0
     }
 
+    /// How many entries there are in each block, if `self` has not been read yet.
+    pub fn counts(&self) -> impl Iterator<Item = usize> {
+        self.blocks.iter().map(|(_, count)| *count)
+    }
+
     /// The same from its beginning, if `self` has not been read yet.
     pub(super) fn again(&self) -> Self {
         let Self { block, at, from, to, back, left, .. } = *self;

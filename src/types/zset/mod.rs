@@ -52,6 +52,17 @@ use crate::sync::part::Part;
 use list::{Goal, HEAD, Order};
 use members::{Members, Scored, score_of};
 
+/// The entries of an instant that are still to be shown.
+#[derive(Debug)]
+pub struct Rest(super::table::View);
+
+impl Rest {
+    /// Shows about `count` entries; false if there are no more.
+    pub fn next(&mut self, count: usize, mut each: impl FnMut(&[u8], f64)) -> bool {
+        self.0.next(count, |content| each(Scored::key(content), score_of(content)))
+    }
+}
+
 /// The set. A clone shares all memory but the towers, until either changes.
 #[derive(Debug)]
 pub struct SortedSet {
@@ -324,6 +335,11 @@ impl SortedSet {
     pub fn scan(&self, cursor: u64, mut each: impl FnMut(&[u8], f64)) -> u64 {
         let table = &self.members.0;
         table.scan(cursor, |_, content| each(Scored::key(content), score_of(content)))
+    }
+
+    /// All entries as they are at this instant, in no order, whatever becomes of the set.
+    pub fn view(&self) -> Rest {
+        Rest(self.members.0.view())
     }
 
     /// Gives up the set for its memory to be freed in steps.

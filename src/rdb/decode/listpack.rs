@@ -1,0 +1,87 @@
+//! Reading listpacks ([`super::super::encode`] writes them): each element is checked as it is taken.
+
+use super::super::cursor::{Fault, Text};
+use super::super::encode::width_of;
+
+const BAD: Fault = Fault::Bad("a listpack is damaged");
+const HEAD: usize = 6;
+const END: u8 = 0xff;
+
+/// A listpack being read.
+#[derive(Debug)]
+pub struct Listpack<'b> {
+    rest: &'b [u8],
+    /// How many elements its head announces; none if more than the head can say.
+    announced: Option<usize>,
+    taken: usize,
+}
+
+impl<'b> Listpack<'b> {
+    /// From its beginning.
+    pub fn new(bytes: &'b [u8]) -> Result<Self, Fault> {
+        let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or(BAD)?;
+        let total = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+        let count = u16::from_le_bytes([head[4], head[5]]);
+        if total as usize != bytes.len() {
+            return Err(BAD);
+        }
+        let announced = (count < u16::MAX).then_some(usize::from(count));
+        Ok(Self { rest, announced, taken: 0 })
+    }
+
+    /// The next element; none at the end, which has been checked then.
+    pub fn next(&mut self) -> Result<Option<Text<'b>>, Fault> {
+        if self.rest == [END] {
+            let complete = self.announced.is_none_or(|announced| announced == self.taken);
+            return if complete { Ok(None) } else { Err(BAD) };
+        }
+        let (text, size) = element(self.rest).ok_or(BAD)?;
+        let width = width_of(size);
+        let back = self.rest.get(size..size + width).ok_or(BAD)?;
+        for (at, byte) in back.iter().enumerate() {
+            let at = width - 1 - at;
+            let more = if at + 1 == width { 0 } else { 0x80 };
+            if *byte != (size >> (7 * at) & 0x7f) as u8 | more {
+                return Err(BAD);
+            }
+        }
+        self.rest = &self.rest[size + width..];
+        self.taken += 1;
+        Ok(Some(text))
+    }
+
+    /// The next element, which is a number.
+    pub fn number(&mut self) -> Result<i64, Fault> {
+        self.next()?.ok_or(BAD)?.number().ok_or(BAD)
+    }
+}
+
+/// The first element and its size.
+fn element(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
+    let (&first, rest) = bytes.split_first()?;
+    let text = |skip: usize, len: usize| {
+        let end = skip.checked_add(len)?;
+        Some((Text::Slice(bytes.get(skip..end)?), end))
+    };
+    let int = |len: usize| {
+        let mut raw = [0; 8];
+        raw[..len].copy_from_slice(rest.get(..len)?);
+        let unused = 64 - 8 * len as u32;
+        Some((Text::Int(i64::from_le_bytes(raw) << unused >> unused), 1 + len))
+    };
+    match first {
+        ..0x80 => Some((Text::Int(first.into()), 1)),
+        ..0xc0 => text(1, usize::from(first & 0x3f)),
+        ..0xe0 => {
+            let value = i64::from(first & 0x1f) << 8 | i64::from(*rest.first()?);
+            Some((Text::Int(value << 51 >> 51), 2))
+        }
+        ..0xf0 => text(2, usize::from(first & 0xf) << 8 | usize::from(*rest.first()?)),
+        0xf0 => text(5, u32::from_le_bytes(*rest.first_chunk()?) as usize),
+        0xf1 => int(2),
+        0xf2 => int(3),
+        0xf3 => int(4),
+        0xf4 => int(8),
+        _ => None,
+    }
+}
