@@ -18,6 +18,7 @@ pub mod config;
 pub mod connection;
 pub mod cursor;
 pub mod debug;
+pub mod dump;
 pub mod elements;
 pub mod error;
 pub mod event;
@@ -80,6 +81,7 @@ pub static GROUPS: &[&[Command]] = &[
     config::COMMANDS,
     connection::CONNECTION,
     debug::COMMANDS,
+    dump::COMMANDS,
     geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,

@@ -122,6 +122,19 @@ choice!(
 );
 
 choice!(
+    /// Which payloads and snapshots Redis looks through before it takes them.
+    Sanitize {
+        /// None.
+        #[default]
+        No = "no",
+        /// All.
+        Yes = "yes",
+        /// Those of clients, not those of files and primaries.
+        Clients = "clients",
+    }
+);
+
+choice!(
     /// When the append-only file is forced to disk.
     AppendFsync {
         /// Once a second.

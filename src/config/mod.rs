@@ -24,7 +24,7 @@ pub mod words;
 
 pub use choice::{
     AppendFsync, Choice, EvictionPolicy, Guard, LogFormat, LogLevel, OomScoreAdj, PropagationError,
-    ShutdownOn,
+    Sanitize, ShutdownOn,
 };
 pub use load::{Action, ConfigError, EXIT_CONFIG, Startup, load};
 pub use param::{Kind, Param};
@@ -213,6 +213,10 @@ config! {
     dbfilename: String,
     /// Compress strings in snapshots.
     rdbcompression: bool,
+    /// Put a checksum at the end of snapshots, and look at it when loading one.
+    rdbchecksum: bool,
+    /// Which payloads Redis would look through: here all of them are.
+    sanitize_dump_payload: Sanitize,
     /// Keep an append-only file.
     appendonly: bool,
     /// When it is forced to disk.

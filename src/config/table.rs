@@ -7,7 +7,7 @@
 
 use super::choice::{
     AppendFsync, Choice, EvictionPolicy, Guard, LogFormat, LogLevel, OomScoreAdj, PropagationError,
-    ShutdownOn,
+    Sanitize, ShutdownOn,
 };
 use super::param::{Kind, Param};
 use super::special;
@@ -257,7 +257,11 @@ pub static PARAMS: &[Param] = &[
     Param::new("dbfilename", text!(dbfilename, special::file_name), "dump.rdb",
         "File of the snapshot.").live().protected().harness(NO_PERSISTENCE),
     Param::new("rdbcompression", boolean!(rdbcompression), "yes",
-        "Compress strings in snapshots.").live().harness(NO_PERSISTENCE),
+        "Compress strings in snapshots and dumps, where that makes them shorter.").live(),
+    Param::new("rdbchecksum", boolean!(rdbchecksum), "yes",
+        "Put a checksum at the end of snapshots, and look at it when loading one."),
+    Param::new("sanitize-dump-payload", choice!(sanitize_dump_payload, Sanitize), "no",
+        "Which payloads and snapshots Redis looks through before it takes them. Here that is done to all of them, whatever this says.").live(),
     Param::new("appendonly", boolean!(appendonly), "no",
         "Log every write to a file.").live().deny_loading().harness(NO_PERSISTENCE),
     Param::new("appendfsync", choice!(appendfsync, AppendFsync), "everysec",

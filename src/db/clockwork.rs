@@ -43,6 +43,19 @@ impl Policy {
         if self.lfu { minutes(now) << 8 | LFU_START } else { seconds(now) }
     }
 
+    /// The access clock of a key of which another server said, at `now`, that it was last used `idle`
+    /// seconds ago, or how often it was used: as far as this policy keeps what is said.
+    pub fn restored(self, idle: Option<u64>, frequency: Option<u8>, now: i64) -> Option<u32> {
+        match (self.lfu, idle, frequency) {
+            (true, _, Some(count)) => Some(minutes(now) << 8 | u32::from(count)),
+            (false, Some(idle), _) => {
+                let idle = idle.min(u64::from(MASK) / 2) as u32; // beyond that the clock goes round
+                Some(seconds(now).wrapping_sub(idle) & MASK)
+            }
+            _ => None,
+        }
+    }
+
     /// The access clock after a use at `now`.
     #[inline(always)]
     pub fn used(self, access: u32, now: i64, random: impl FnOnce() -> u64) -> u32 {

@@ -26,6 +26,7 @@ pub mod code;
 pub mod cursor;
 pub mod decode;
 pub mod encode;
+pub mod file;
 pub mod lzf;
 pub mod payload;
 pub mod sum;

@@ -131,6 +131,16 @@ static SUBCOMMANDS: &[Sub] = &[
             ok(cx)
         },
     ),
+    sub(
+        "SET-SKIP-CHECKSUM-VALIDATION",
+        3..=3,
+        "<0|1>",
+        "Lets RESTORE pass over the sums of payloads, or not.",
+        |cx, args| {
+            cx.shared.switches.ignore_sums(is_on(args)?);
+            ok(cx)
+        },
+    ),
     sub("SLEEP", 3..=3, "<seconds>", "Lets this client wait.", sleep),
     sub(
         "STRINGMATCH-LEN",

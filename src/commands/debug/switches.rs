@@ -17,6 +17,7 @@ pub struct Switches {
     replies_shrink: AtomicBool,
     peak_reset_ms: AtomicI64,
     scripts_may_all: AtomicBool,
+    sums_ignored: AtomicBool,
 }
 
 impl Default for Switches {
@@ -27,6 +28,7 @@ impl Default for Switches {
             replies_shrink: AtomicBool::new(true),
             peak_reset_ms: AtomicI64::new(PEAK_RESET_MS),
             scripts_may_all: AtomicBool::new(false),
+            sums_ignored: AtomicBool::new(false),
         }
     }
 }
@@ -62,6 +64,16 @@ impl Switches {
     /// Lets scripts run commands that are not for them, or not.
     pub fn let_scripts(&self, on: bool) {
         self.scripts_may_all.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether sums of payloads are not looked at.
+    pub fn sums_ignored(&self) -> bool {
+        self.sums_ignored.load(Ordering::Relaxed)
+    }
+
+    /// Lets sums of payloads be looked at, or not.
+    pub fn ignore_sums(&self, on: bool) {
+        self.sums_ignored.store(on, Ordering::Relaxed);
     }
 
     /// Whether reply buffers may shrink.
