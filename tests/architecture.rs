@@ -44,6 +44,7 @@ const UNSAFE_ROOMS: &[(&str, &str)] = &[
     ("index/", "the table read without locks"),
     ("db/entry.rs", "the block that holds a key and its value"),
     ("db/write.rs", "what a held stripe gives access to"),
+    ("db/write/", "the same, for snapshots"),
 ];
 
 /// Files that may name `std::sync::atomic`; all others go through `crate::sync`.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the index's stress and model tests, and that of shared collections, under ThreadSanitizer and AddressSanitizer.
+# Runs the index's stress and model tests, and those of shared collections and snapshots, under ThreadSanitizer and AddressSanitizer.
 #
 #   tests/sanitize.sh                       both, three seconds each
 #   EONKV_STRESS_SECS=60 tests/sanitize.sh thread
@@ -16,7 +16,7 @@ run() { # sanitizer, flags
     echo "=== $1"
     RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer" \
         cargo test --target "$HOST" --target-dir "target/$1" --no-default-features \
-        --test index_stress --test index_model --test sharing -- --nocapture
+        --test index_stress --test index_model --test sharing --test snapshots -- --nocapture
 }
 
 for sanitizer in "${@:-thread address}"; do

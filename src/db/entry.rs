@@ -19,13 +19,15 @@
 //!   holds the stripe of the key and has found the entry under it, or, not alone, by those who have
 //!   announced the stripe and found the entry after that.
 //! - **N4** The access clock is a hint: readers store it without a lock, and lost updates are harmless.
+//! - **N5** The bit SAVED, beside the type, changes only under the key's stripe, or before the entry is
+//!   in a table. It is not in `head`, where a reader's store of the access clock could undo it.
 
 #![allow(unsafe_code)]
 
 use super::grave;
 use crate::index::Record;
 use crate::mem;
-use crate::sync::{AtomicI64, AtomicPtr, AtomicU32, Ordering};
+use crate::sync::{AtomicI64, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use crate::types::object::{Object, Type};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{NonNull, null_mut};
@@ -47,6 +49,9 @@ const NUMBER: u8 = INT | OBJECT | DIGITS;
 const SPECIAL: u8 = NUMBER | COMPACT;
 /// The byte `type`: the type in these bits, the form of a compact value above them.
 const TYPE_BITS: u32 = 4;
+const FORM_BITS: u32 = 3;
+/// And above both, which of two kinds of snapshot the entry was saved for last ([`super::snapshot`]).
+const SAVED: u8 = 1 << (TYPE_BITS + FORM_BITS);
 
 /// Strings from this length on live in an [`Object`].
 pub const INLINE_LIMIT: usize = 16 * 1024;
@@ -73,7 +78,7 @@ pub enum Body<'v> {
 pub struct Compact<'v> {
     /// The type, which is not String.
     pub kind: Type,
-    /// Which compact form of the type, below 16.
+    /// Which compact form of the type, below 8.
     pub form: u8,
     /// The whole value.
     pub bytes: &'v [u8],
@@ -139,7 +144,7 @@ pub struct Entry {
     head: AtomicU32,
     vlen: u16,
     klen: u8,
-    kind: u8,
+    kind: AtomicU8,
 }
 
 const HEAD: usize = size_of::<Entry>();
@@ -171,6 +176,12 @@ impl Drop for Owned {
         // SAFETY: built by `Entry::build`, and nobody else has it.
         unsafe { Entry::free(self.0.as_ptr().cast()) }
     }
+}
+
+/// The type in the byte `type`.
+#[inline(always)]
+const fn type_in(byte: u8) -> Type {
+    Type::from_byte(byte & ((1 << TYPE_BITS) - 1))
 }
 
 #[derive(Clone, Copy)]
@@ -217,7 +228,7 @@ impl Entry {
                 (DIGITS, &[], padded.value as i64, Type::String)
             }
             Body::Compact(Compact { kind, form, bytes }) => {
-                debug_assert!(kind != Type::String && form < 16);
+                debug_assert!(kind != Type::String && form < 1 << FORM_BITS);
                 forms = form << TYPE_BITS;
                 (COMPACT, bytes, 0, kind)
             }
@@ -238,7 +249,7 @@ impl Entry {
             head: AtomicU32::new(access << 8 | u32::from(flags)),
             vlen: value.len() as u16 | width,
             klen: key.len() as u8,
-            kind: kind as u8 | forms,
+            kind: AtomicU8::new(kind as u8 | forms),
         };
         // SAFETY: the layout is not empty (it has the head), and every write below lies inside the
         // block by `Shape`: head, lengths, number, expiry, key, value in this order, unoverlapping.
@@ -306,7 +317,9 @@ impl Entry {
         } else if shape.flags & COMPACT != 0 {
             // SAFETY: N1, as for the key.
             let bytes = unsafe { std::slice::from_raw_parts(self.at(start), shape.vlen) };
-            Kind::Compact(Compact { kind: self.type_of(), form: self.kind >> TYPE_BITS, bytes })
+            let byte = self.kind.load(Ordering::Relaxed);
+            let form = (byte & !SAVED) >> TYPE_BITS;
+            Kind::Compact(Compact { kind: type_in(byte), form, bytes })
         } else if shape.flags & INT != 0 {
             // SAFETY: an INT block has the cell there.
             Kind::Int(unsafe { self.number(shape) }.load(Ordering::Acquire))
@@ -347,7 +360,34 @@ impl Entry {
     /// The type of the value.
     #[inline]
     pub fn type_of(&self) -> Type {
-        Type::from_byte(self.kind & ((1 << TYPE_BITS) - 1))
+        type_in(self.kind.load(Ordering::Relaxed))
+    }
+
+    /// Whether the bit SAVED is set.
+    #[inline(always)]
+    pub(super) fn is_saved(&self) -> bool {
+        self.kind.load(Ordering::Relaxed) & SAVED != 0
+    }
+
+    /// Sets or clears it (N5).
+    #[inline(always)]
+    pub(super) fn set_saved(&self, saved: bool) {
+        let byte = self.kind.load(Ordering::Relaxed) & !SAVED;
+        self.kind.store(byte | if saved { SAVED } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// A block of its own with the same key, expiry, access clock and value; none of the value of an
+    /// object, in whose place the integer 0 stands. The caller holds the stripe (N2).
+    pub(super) fn copy(&self) -> Owned {
+        let body = match self.kind() {
+            Kind::Int(value) => Body::Int(value),
+            Kind::Inline(bytes) if self.is_edited() => Body::Edited(bytes),
+            Kind::Inline(bytes) => Body::Inline(bytes),
+            Kind::Padded(padded) => Body::Padded(padded),
+            Kind::Compact(compact) => Body::Compact(compact),
+            Kind::Object => Body::Int(0),
+        };
+        Self::build(self.key(), body, self.expiry(), self.access())
     }
 
     /// When the entry expires, Unix time in milliseconds.
@@ -565,5 +605,22 @@ mod tests {
         assert_eq!(owned.entry().access(), 0x00ff_ffff);
         assert!(owned.entry().is_edited());
         assert_eq!(owned.entry().expiry(), Some(3));
+    }
+
+    #[test]
+    fn the_mark_of_a_snapshot_disturbs_neither_type_nor_form() {
+        let compact = Compact { kind: Type::Hash, form: 2, bytes: b"value" };
+        let owned = Entry::build(b"k", Body::Compact(compact), Some(3), 7);
+        for saved in [true, false, true] {
+            owned.entry().set_saved(saved);
+            owned.entry().touch(8);
+            assert_eq!((owned.entry().is_saved(), owned.entry().type_of()), (saved, Type::Hash));
+            let copy = owned.entry().copy();
+            assert!(!copy.entry().is_saved());
+            for entry in [owned.entry(), copy.entry()] {
+                assert!(matches!(entry.kind(), Kind::Compact(found) if found == compact));
+                assert_eq!((entry.key(), entry.expiry(), entry.access()), (&b"k"[..], Some(3), 8));
+            }
+        }
     }
 }

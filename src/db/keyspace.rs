@@ -4,6 +4,7 @@ use super::entry::Entry;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
 use super::outbox::{Herald, Wants};
+use super::snapshot::Snapshots;
 use super::track::Tracked;
 use super::wait::Waits;
 use super::watch::Watches;
@@ -81,6 +82,8 @@ pub struct Keyspace {
     pub(super) tracked: Tracked,
     /// Threads may work on one large collection at once ([`super::share`]).
     pub(super) sharing: bool,
+    /// Who gives out everything as it was at one instant.
+    pub snapshots: Snapshots,
     flushed: Arc<Flushed>,
 }
 
@@ -95,6 +98,17 @@ struct Flushed {
     pending: AtomicUsize,
     /// Keys freed so far.
     freed: AtomicUsize,
+}
+
+impl Flushed {
+    /// A table that no reader can have any more.
+    fn add(&self, keys: usize, table: Table<Entry>) {
+        self.tables.lock().push((keys, table));
+        if let Some(thread) = self.freer.get().filter(|_| keys > SMALL) {
+            thread.unpark();
+        }
+        self.freed.fetch_add(keys, Ordering::Relaxed);
+    }
 }
 
 impl std::fmt::Debug for Keyspace {
@@ -123,6 +137,7 @@ impl Keyspace {
             waits: Waits::default(),
             tracked: Tracked::default(),
             sharing: false,
+            snapshots: Snapshots::new(databases, seats),
             flushed: Arc::default(),
         }
     }
@@ -215,12 +230,15 @@ impl Keyspace {
         let flushed = Arc::clone(&self.flushed);
         let count = keys as usize;
         flushed.pending.fetch_add(count, Ordering::Relaxed);
+        let (claim, orphans) = (self.snapshots.flushed(db), Arc::clone(&self.snapshots.orphans));
         let taken = self.tables[db].take(pin, move |table| {
-            flushed.tables.lock().push((count, *table));
-            if let Some(thread) = flushed.freer.get().filter(|_| count > SMALL) {
-                thread.unpark();
+            let left = match claim {
+                Some(claim) => orphans.adopt(claim, count, *table),
+                None => Some(*table),
+            };
+            if let Some(table) = left {
+                flushed.add(count, table);
             }
-            flushed.freed.fetch_add(count, Ordering::Relaxed);
         });
         debug_assert!(taken || keys == 0);
         self.counters.iter().for_each(|counters| counters.clear(db));
@@ -238,7 +256,13 @@ impl Keyspace {
             self.tables[a].exchange(&self.tables[b]);
             self.counters.iter().for_each(|counters| counters.swap(a, b));
             self.lifetimes.swap(a, b);
+            self.snapshots.swapped(a, b);
         }
+    }
+
+    /// Leaves the table of a flushed database, which nobody can have any more, to be freed.
+    pub(super) fn free_later(&self, keys: usize, table: Table<Entry>) {
+        self.flushed.add(keys, table);
     }
 
     /// Frees the tables of flushed databases that no reader can have any more: for the background.

@@ -26,6 +26,7 @@ mod local;
 mod many;
 mod outbox;
 mod share;
+pub mod snapshot;
 mod track;
 mod wait;
 mod watch;

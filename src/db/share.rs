@@ -86,6 +86,9 @@ impl Access<'_> {
         if kind.is_some_and(|kind| entry.type_of() != kind) || entry.is_expired(self.now) {
             return None;
         }
+        if keyspace.snapshots.is_running() && !keyspace.snapshots.has(entry) {
+            return None; // who changes it first hands it over whole
+        }
         let (value, clock, changed) =
             super::write::lend(entry, &announced, clock, told, |shared| {
                 let value = f(shared);

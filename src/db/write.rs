@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 mod fields;
+pub(super) mod keep;
 
 pub use fields::FieldEnds;
 
@@ -391,6 +392,7 @@ impl<'a> Write<'_, 'a> {
     /// The object, when the value is one.
     pub fn object(&mut self) -> Option<&mut Object> {
         let entry = self.entry()?;
+        self.preserve();
         // SAFETY: P1: the stripe is held, and `&mut self` is the only way to the object.
         unsafe { entry.object() }
     }
@@ -403,6 +405,7 @@ impl<'a> Write<'_, 'a> {
     /// The value without the entry, which must be replaced or removed next: an object has left it.
     fn move_out(&mut self) -> Option<Taken> {
         let entry = self.entry()?;
+        self.preserve();
         let value = match entry.kind() {
             // SAFETY: P1, and no reference to the object is alive.
             Kind::Object => Value::Object(unsafe { entry.take_object() }?),
@@ -438,6 +441,7 @@ impl<'a> Write<'_, 'a> {
     #[inline]
     pub fn set_int(&mut self, value: i64) {
         self.access.about_to_change();
+        self.preserve();
         if !self.entry().is_some_and(|entry| entry.set_int(value)) {
             return self.set(New::Int(value), Expiry::Keep);
         }
@@ -496,6 +500,7 @@ impl<'a> Write<'_, 'a> {
     pub fn expire(&mut self, at: Option<i64>) -> bool {
         let Some(entry) = self.entry() else { return false };
         self.access.about_to_change();
+        self.preserve();
         match at {
             Some(at) if entry.set_expiry(at) => {
                 self.table.note_due(self.key.hash, expire::tick(at));
@@ -579,6 +584,8 @@ impl<'a> Write<'_, 'a> {
     }
 
     fn put(&mut self, entry: Owned) {
+        self.preserve();
+        self.access.keyspace.snapshots.mark(entry.entry());
         let old = self.raw_entry().map(|old| old.expiry().is_some());
         let due = entry.entry().expiry();
         let field = fields::first_end(&entry);
@@ -613,6 +620,7 @@ impl<'a> Write<'_, 'a> {
     }
 
     fn take_away(&mut self) {
+        self.preserve();
         let Some(place) = self.place.take() else { return };
         let volatile = place.record().expiry().is_some();
         // SAFETY: the stripe is held (P1), and nobody else refers to the object while `self` is borrowed.

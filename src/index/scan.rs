@@ -6,8 +6,25 @@
 //! merging the reverse, so what has been walked stays walked and what has not is still ahead:
 //! **a record present from the start of a walk to its end is seen at least once.**
 
-use super::table::{GROUP, Record, Table};
+use super::table::{GROUP, POINTER, Record, Table, prefetch};
 use crate::sync::{Backoff, Ordering, Pin};
+
+/// Buckets that a walk asks for ahead at most.
+const AHEAD: usize = 16;
+/// Records that a bucket has, about.
+const PER_BUCKET: usize = 4;
+
+/// The bits that tell bucket `bucket` of `n`.
+const fn width(bucket: u64, n: u64) -> u64 {
+    let level = 63 - n.leading_zeros();
+    let split = bucket >= 1 << level || bucket < n - (1 << level);
+    if split { (2 << level) - 1 } else { (1 << level) - 1 }
+}
+
+/// The cursor behind `cursor`, whose bucket is told by the bits of `mask`.
+const fn following(cursor: u64, mask: u64) -> u64 {
+    (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+}
 
 impl<R: Record> Table<R> {
     /// Shows `visit` the records of the bucket that `cursor` stands for and returns the next
@@ -15,13 +32,79 @@ impl<R: Record> Table<R> {
     pub fn scan<'p>(&'p self, cursor: u64, pin: &'p Pin, visit: impl FnMut(u64, &'p R)) -> u64 {
         let mut mask = 0;
         self.visit_at(cursor, pin, visit, |n| {
-            let level = 63 - n.leading_zeros();
             let bucket = Self::address(cursor, n);
-            let split = bucket >= 1 << level || bucket < n - (1 << level);
-            mask = if split { (2 << level) - 1 } else { (1 << level) - 1 };
+            mask = width(bucket, n);
             bucket
         });
-        (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+        following(cursor, mask)
+    }
+
+    /// One step of a walk in the order of [`Table::scan`] for whoever wants records while nobody can
+    /// change them: shows `visit` the records of buckets of one stripe, whose lock is held meanwhile
+    /// and nobody shares what is under it, until about `most` were shown. Returns the next cursor,
+    /// 0 at the end.
+    pub fn walk<'p>(
+        &'p self,
+        cursor: u64,
+        most: usize,
+        _pin: &'p Pin,
+        mut visit: impl FnMut(&'p R),
+    ) -> u64 {
+        self.ask_ahead(cursor, most);
+        let index = self.stripes.index(cursor);
+        let stripe = self.stripes.lock(index);
+        let (mut next, mut shown) = (cursor, 0);
+        loop {
+            // The buckets of this stripe, and so the width of their cursors, stay as they are.
+            let n = self.buckets();
+            let bucket = Self::address(next, n);
+            let mut here = self.bucket(bucket);
+            while let Some(bucket) = here {
+                for slot in bucket.slots() {
+                    let word = slot.load(Ordering::Acquire);
+                    if word != 0 {
+                        // SAFETY: not null, and loaded with Acquire from a slot while pinned.
+                        visit(unsafe { Self::record_of(word) });
+                        shown += 1;
+                    }
+                }
+                here = bucket.next();
+            }
+            next = following(next, width(bucket, n));
+            if shown >= most || next == 0 || self.stripes.index(next) != index {
+                break;
+            }
+        }
+        stripe.unlock_unchanged();
+        next
+    }
+
+    /// Asks for what a step of [`Table::walk`] will touch: buckets first, then the records in them, all
+    /// at once, before anybody has to wait for the stripe. What has changed since is asked for in vain.
+    fn ask_ahead(&self, cursor: u64, most: usize) {
+        let n = self.buckets();
+        let mut buckets = [0; AHEAD];
+        let (mut next, mut count) = (cursor, 0);
+        for place in buckets.iter_mut().take(most.div_ceil(PER_BUCKET)) {
+            *place = Self::address(next, n);
+            next = following(next, width(*place, n));
+            if let Some(bucket) = self.bucket(*place) {
+                prefetch(bucket);
+            }
+            count += 1;
+            if next == 0 || self.stripes.index(next) != self.stripes.index(cursor) {
+                break;
+            }
+        }
+        for &bucket in &buckets[..count] {
+            let Some(bucket) = self.bucket(bucket) else { continue };
+            for slot in bucket.slots() {
+                let word = slot.load(Ordering::Relaxed);
+                if word != 0 {
+                    prefetch((word & POINTER) as *const u8);
+                }
+            }
+        }
     }
 
     /// Shows `visit` hash and record of all that bucket `bucket` held at one moment; hashes are

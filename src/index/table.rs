@@ -32,7 +32,7 @@ pub unsafe trait Record: Send + Sync + 'static {
 /// Slots of a bucket; the eighth word is the chain.
 pub(super) const SLOTS: usize = 7;
 const CHAIN: usize = 7;
-const POINTER: u64 = (1 << 48) - 1;
+pub(super) const POINTER: u64 = (1 << 48) - 1;
 
 /// Buckets of a chunk: 1 MiB, small enough to be had without a stall, whatever the table's size.
 pub(super) const CHUNK: usize = 1 << 14;

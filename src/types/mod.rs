@@ -9,6 +9,7 @@ pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hll;
+pub mod image;
 pub mod intset;
 pub mod lcs;
 pub mod list;

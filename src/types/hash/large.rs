@@ -351,4 +351,10 @@ impl Rest {
         let now = self.now;
         self.view.next(count, |content| show(content, now, &mut each))
     }
+
+    /// The same, and lets go of what has been shown ([`View::next_released`]).
+    pub fn next_released(&mut self, count: usize, mut each: impl FnMut(Field<'_>)) -> bool {
+        let now = self.now;
+        self.view.next_released(count, |content| show(content, now, &mut each))
+    }
 }

@@ -76,4 +76,21 @@ impl View {
         self.done = (part, from);
         true
     }
+
+    /// As [`View::next`], and lets go of what has been shown: who changes it copies nothing any more.
+    pub fn next_released(&mut self, count: usize, each: impl FnMut(&[u8])) -> bool {
+        let before = self.done.0;
+        let more = self.next(count, each);
+        for part in before..self.done.0 {
+            match self.chunks.get_mut(part) {
+                Some((bytes, _, high)) => (*bytes, *high) = (Slots::default(), 0),
+                None => {
+                    if let Some(page) = self.pages.get_mut(part - self.chunks.len()) {
+                        *page = Blocks::default();
+                    }
+                }
+            }
+        }
+        more
+    }
 }

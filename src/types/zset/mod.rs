@@ -57,9 +57,9 @@ use members::{Members, Scored, score_of};
 pub struct Rest(super::table::View);
 
 impl Rest {
-    /// Shows about `count` entries; false if there are no more.
+    /// Shows about `count` entries, and lets go of them; false if there are no more.
     pub fn next(&mut self, count: usize, mut each: impl FnMut(&[u8], f64)) -> bool {
-        self.0.next(count, |content| each(Scored::key(content), score_of(content)))
+        self.0.next_released(count, |content| each(Scored::key(content), score_of(content)))
     }
 }
 
