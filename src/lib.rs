@@ -19,6 +19,9 @@ pub mod metrics;
 // Parameters, one row each: files, flags, environment, CONFIG.
 pub mod config;
 
+// The append-only file: blocks of the ordered stream to the disk and back.
+pub mod disk;
+
 // RESP2 and RESP3: requests in, replies out, no I/O.
 pub mod resp;
 

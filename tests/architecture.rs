@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &["sync"]),
     ("metrics", &["sync"]),
     ("config", &["sync"]),
+    ("disk", &["config"]),
     ("resp", &[]),
     ("types", &["mem", "sync"]),
     ("index", &["sync"]),
@@ -31,8 +32,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "clock", "commands", "config", "db", "mem", "metrics", "net", "rdb", "resp", "session",
-            "sync", "types",
+            "clock", "commands", "config", "db", "disk", "mem", "metrics", "net", "rdb", "resp",
+            "session", "sync", "types",
         ],
     ),
 ];

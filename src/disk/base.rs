@@ -1,0 +1,130 @@
+//! The base of a log: a snapshot, in RDB form or as commands, written beside the log and put in
+//! force by [`super::Log::finish_rewrite`].
+
+use super::crc::crc32c;
+use super::directory::Directory;
+use super::file::{self, Disk, File};
+use super::frame::{self, Header};
+use super::options::Options;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Bytes that are collected before they are written.
+const BUFFER: usize = 256 << 10;
+/// Bytes between syncs while the file is written (`aof-rewrite-incremental-fsync`), so that the last
+/// one does not hold up everybody else who syncs.
+const SYNC_EVERY: u64 = 4 << 20;
+
+/// A rewrite that has begun: says where its base goes. May be sent to another thread for writing;
+/// must come back for `finish_rewrite` or `fail_rewrite`.
+pub struct Rewrite {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    name: String,
+    rdb: bool,
+    checksums: bool,
+}
+
+impl Rewrite {
+    pub(super) fn new(directory: &Directory, options: &Options) -> Self {
+        let name = format!("temp-rewriteaof-bg-{}.aof", std::process::id());
+        Self {
+            disk: Arc::clone(directory.disk()),
+            path: directory.path(&name),
+            name,
+            rdb: options.rdb_base,
+            checksums: options.checksums,
+        }
+    }
+
+    /// Opens the base for writing; [`BaseWriter::finish`] must have succeeded before the rewrite is
+    /// finished.
+    pub fn open(&self) -> io::Result<BaseWriter> {
+        let file = self.disk.create(&self.path)?;
+        Ok(BaseWriter::new(file, self.checksums))
+    }
+
+    /// Whether the base is in RDB form, else in commands.
+    pub fn is_rdb(&self) -> bool {
+        self.rdb
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Writes a base: an RDB file through [`Write`], or whole commands through [`BaseWriter::group`].
+pub struct BaseWriter {
+    file: Arc<dyn File>,
+    buffer: Vec<u8>,
+    checksums: bool,
+    /// Syncs while writing.
+    pub incremental: bool,
+    written: u64,
+    synced: u64,
+}
+
+impl BaseWriter {
+    fn new(file: Arc<dyn File>, checksums: bool) -> Self {
+        let buffer = Vec::with_capacity(BUFFER);
+        Self { file, buffer, checksums, incremental: true, written: 0, synced: 0 }
+    }
+
+    pub(super) fn create(directory: &Directory, name: &str, checksums: bool) -> io::Result<Self> {
+        Ok(Self::new(directory.disk().create(&directory.path(name))?, checksums))
+    }
+
+    /// Writes commands, with a checksum of their own; best some hundred kilobytes at a time.
+    pub fn group(&mut self, commands: &[u8]) -> io::Result<()> {
+        if self.checksums && !commands.is_empty() {
+            let at = self.written + self.buffer.len() as u64;
+            let (len, crc) = (commands.len() as u64, crc32c(commands));
+            let header = Header { at, len, durable: self.synced, last: 0, crc };
+            frame::write(&mut self.buffer, b"", &header);
+        }
+        self.write_all(commands)
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes it durable.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file.sync()
+    }
+}
+
+impl Write for BaseWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush()?;
+        }
+        if bytes.len() < BUFFER {
+            self.buffer.extend_from_slice(bytes);
+        } else {
+            file::write_all(&*self.file, bytes)?;
+            self.written += bytes.len() as u64;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        file::write_all(&*self.file, &self.buffer)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        if self.incremental && self.written - self.synced >= SYNC_EVERY {
+            self.file.sync()?;
+            self.synced = self.written;
+        }
+        Ok(())
+    }
+}

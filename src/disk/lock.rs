@@ -1,0 +1,75 @@
+//! A data directory belongs to one process: the lock that says so.
+//!
+//! The lock is advisory (`flock`) on a file in the directory, and the kernel gives it back when the
+//! process ends, however it ends; so a file that a crash left behind stops nobody. The file stays:
+//! to remove it would let a third process lock a new file of the same name beside the old one.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+/// The name of the file, in the data directory.
+pub const FILE: &str = "eonkv.lock";
+
+/// The exit code of a process that finds its data directory taken.
+pub const EXIT_LOCKED: u8 = 3;
+
+/// As long as it lives the directory is ours.
+#[derive(Debug)]
+pub struct Guard {
+    _file: File,
+}
+
+impl Guard {
+    /// Takes the directory, or says who has it.
+    pub fn take(dir: &Path) -> Result<Self, String> {
+        let path = dir.join(FILE);
+        let open =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let text = |error: &io::Error| {
+            format!("Cannot lock the data directory by {}: {error}", path.display())
+        };
+        let mut file = open.map_err(|error| text(&error))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Who has it, for the message of the next; the lock does not depend on it.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                Ok(Self { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.rewind().and_then(|()| file.take(20).read_to_string(&mut holder));
+                let holder = holder.trim();
+                let by = if holder.is_empty() {
+                    "another process".into()
+                } else {
+                    format!("process {holder}")
+                };
+                let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+                Err(format!(
+                    "The data directory {} is in use by {by}: two servers would destroy each \
+                     other's files. Stop that one, or give this one another `dir`",
+                    dir.display()
+                ))
+            }
+            Err(TryLockError::Error(error)) => Err(text(&error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_was_first() {
+        let dir = std::env::temp_dir().join(format!("eonkv-lock-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let first = Guard::take(&dir).unwrap();
+        let text = Guard::take(&dir).unwrap_err();
+        assert!(text.contains(&format!("in use by process {}", std::process::id())), "{text}");
+        drop(first);
+        Guard::take(&dir).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
