@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("resp", &[]),
     ("types", &["mem", "sync"]),
     ("index", &["sync"]),
-    ("db", &["clock", "index", "mem", "sync", "types"]),
+    ("db", &["clock", "index", "mem", "resp", "sync", "types"]),
     ("rdb", &["config", "db", "types"]),
     ("script", &["rdb", "resp", "types"]),
     ("session", &["clock", "db", "resp", "sync", "types"]),

@@ -13,6 +13,7 @@ mod count;
 mod field;
 
 use super::notes::{Notes, at};
+use super::table::ANY;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::types::bitops;
 
@@ -73,6 +74,7 @@ pub static COMMANDS: &[Command] = &[
         "Returns one bit of a string.",
     ),
     row("setbit", 4, bit::setbit)
+        .one_write(ANY)
         .notes(&SETBIT)
         .flags(WRITE)
         .keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])])

@@ -15,7 +15,7 @@
 //!   with the others, in order; which they are is found out under the stripes of the keys at hand,
 //!   and if more are needed all are given back and taken again.
 
-use super::{Args, Cx, Error, Flags, keys_of, run, scripting, transaction};
+use super::{Args, Cx, Error, Flags, Group, keys_of, run, scripting, transaction};
 use crate::db::{Entry, Key, Ready, Waiter};
 use crate::resp::Reply;
 use crate::session::mail::Mail;
@@ -196,7 +196,7 @@ const IN_STEPS: u32 = Conditions::AWAITED | Conditions::NOTIFIED;
 #[inline]
 pub fn call(cx: &mut Cx<'_>, args: Args<'_>) {
     let bits = cx.shared.conditions.bits() & IN_STEPS;
-    if bits != 0 && !cx.db.is_in_step() {
+    if (bits != 0 || cx.db.logs()) && !cx.db.is_in_step() {
         whole(cx, args, bits);
     } else {
         super::call(cx, args);
@@ -222,16 +222,22 @@ fn is_anybody_there(cx: &Cx<'_>) -> bool {
 /// Runs a command that writes as one step over the keys that it names, if that is asked for.
 #[cold]
 fn whole(cx: &mut Cx<'_>, args: Args<'_>, bits: u32) {
-    let told = bits & Conditions::NOTIFIED != 0;
+    let logs = cx.db.logs();
+    let told = bits & Conditions::NOTIFIED != 0 || logs;
     let awaited = bits & Conditions::AWAITED != 0 && is_anybody_there(cx);
     let command = cx.row.command;
-    if !command.flags.has(Flags::WRITE) || !(told || awaited) {
+    // PFCOUNT counts as reading, and may write what it found out.
+    let writes =
+        command.flags.any(Flags::WRITE.and(Flags::MAY_REPLICATE)) && !is_step_of_its_own(cx);
+    if !writes || !(told || awaited) {
         return super::call(cx, args);
     }
     let mut found = Vec::new();
-    let known = keys_of::keys_of(command, args, &mut found).is_ok() && !found.is_empty();
+    let understood = keys_of::keys_of(command, args, &mut found).is_ok();
+    let known = understood && !found.is_empty();
     let keys: Vec<Key<'_>> = found.iter().map(|key| Key::new(args.get(key.at))).collect();
-    let done = if transaction::is_open(command) && told {
+    let everything = understood && found.is_empty() && logs;
+    let done = if transaction::is_open(command) && told || everything {
         in_step(cx, None, |cx| super::call(cx, args))
     } else if known && (told || keys.iter().any(|key| cx.db.may_interest(key.hash))) {
         in_step(cx, Some(&keys), |cx| super::call(cx, args))
@@ -243,6 +249,12 @@ fn whole(cx: &mut Cx<'_>, args: Args<'_>, bits: u32) {
         let busy = scripting::busy(cx);
         cx.reply.error(busy.text());
     }
+}
+
+/// Whether a command takes what it needs by itself, and makes steps of the commands that it runs.
+fn is_step_of_its_own(cx: &Cx<'_>) -> bool {
+    matches!(cx.row.command.group, Group::Scripting | Group::Pubsub)
+        && !cx.row.command.flags.has(Flags::WRITE)
 }
 
 /// Serves whom this thread made ready, under stripes of its own.
@@ -261,6 +273,7 @@ pub fn serve_all(cx: &mut Cx<'_>) {
 /// Serves whom this thread made ready, within the step that did. What would need more stripes than
 /// are held stays for [`serve_all`].
 pub fn serve_held(cx: &mut Cx<'_>) {
+    cx.db.record(); // what served them is not part of what they get
     let mut later = Vec::new();
     while let Some(ready) = cx.db.next_ready() {
         if !serve_key(cx, &ready) {
@@ -320,6 +333,7 @@ fn serve_one(cx: &mut Cx<'_>, blocked: &Blocked, (db, key): (usize, Key<'_>)) ->
     let fresh = Reply::of_protocol(blocked.resp3);
     let own = (std::mem::replace(cx.reply, fresh), std::mem::replace(&mut cx.db.db, db));
     let outcome = (blocked.serve)(cx, key);
+    cx.db.served();
     let mut reply = std::mem::replace(cx.reply, own.0);
     cx.db.db = own.1;
     match outcome {

@@ -9,6 +9,7 @@ mod walk;
 use super::args::{integer, integer_in};
 use super::event::Class;
 use super::notes::{Notes, at};
+use super::table::ANY;
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
 use crate::db::Key;
 use crate::resp::Args;
@@ -54,6 +55,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("1.0.0", "", "Returns the number of keys in the selected database.")
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"]),
     row("del", -2, Flags::WRITE, del)
+        .one_write(2)
         .keys(ALL_RM)
         .doc("1.0.0", "key [key ...]", "Removes keys, all in one step.")
         .cost("O(N) in the number of keys; values are freed later")
@@ -64,16 +66,20 @@ pub static COMMANDS: &[Command] = &[
         .doc("1.0.0", "key [key ...]", "Counts which of the keys exist, at one moment.")
         .cost("O(N) in the number of keys")
         .tips(SHARDS_SUM),
-    row("expire", -3, WRITE, lifetime::expire).notes(&EXPIRE).keys(RW_UPDATE).doc(
+    row("expire", -3, WRITE, lifetime::expire).one_write(ANY).notes(&EXPIRE).keys(RW_UPDATE).doc(
         "1.0.0",
         "key seconds [NX | XX | GT | LT]",
         "Sets the expiry of a key in seconds from now.",
     ),
-    row("expireat", -3, WRITE, lifetime::expireat).notes(&EXPIRE).keys(RW_UPDATE).doc(
-        "1.2.0",
-        "key unix-time-seconds [NX | XX | GT | LT]",
-        "Sets the expiry of a key to a Unix time in seconds.",
-    ),
+    row("expireat", -3, WRITE, lifetime::expireat)
+        .one_write(ANY)
+        .notes(&EXPIRE)
+        .keys(RW_UPDATE)
+        .doc(
+            "1.2.0",
+            "key unix-time-seconds [NX | XX | GT | LT]",
+            "Sets the expiry of a key to a Unix time in seconds.",
+        ),
     row("expiretime", 2, READ, lifetime::expiretime).keys(RO_ACCESS).doc(
         "7.0.0",
         "key",
@@ -104,21 +110,25 @@ pub static COMMANDS: &[Command] = &[
         "Moves a key to another database.",
     ),
     Command::container("object", Group::Generic, object::OBJECT).doc("2.2.3", "", ""),
-    row("persist", 2, WRITE, lifetime::persist).keys(RW_UPDATE).doc(
+    row("persist", 2, WRITE, lifetime::persist).one_write(ANY).keys(RW_UPDATE).doc(
         "2.2.0",
         "key",
         "Removes the expiry of a key.",
     ),
-    row("pexpire", -3, WRITE, lifetime::pexpire).notes(&EXPIRE).keys(RW_UPDATE).doc(
+    row("pexpire", -3, WRITE, lifetime::pexpire).one_write(ANY).notes(&EXPIRE).keys(RW_UPDATE).doc(
         "2.6.0",
         "key milliseconds [NX | XX | GT | LT]",
         "Sets the expiry of a key in milliseconds from now.",
     ),
-    row("pexpireat", -3, WRITE, lifetime::pexpireat).notes(&EXPIRE).keys(RW_UPDATE).doc(
-        "2.6.0",
-        "key unix-time-milliseconds [NX | XX | GT | LT]",
-        "Sets the expiry of a key to a Unix time in milliseconds.",
-    ),
+    row("pexpireat", -3, WRITE, lifetime::pexpireat)
+        .one_write(ANY)
+        .notes(&EXPIRE)
+        .keys(RW_UPDATE)
+        .doc(
+            "2.6.0",
+            "key unix-time-milliseconds [NX | XX | GT | LT]",
+            "Sets the expiry of a key to a Unix time in milliseconds.",
+        ),
     row("pexpiretime", 2, READ, lifetime::pexpiretime).keys(RO_ACCESS).doc(
         "7.0.0",
         "key",
@@ -171,6 +181,7 @@ pub static COMMANDS: &[Command] = &[
         .tips(NONDETERMINISTIC),
     row("type", 2, READ, type_).keys(RO).doc("1.0.0", "key", "Returns the type of a key's value."),
     row("unlink", -2, WRITE, del)
+        .one_write(2)
         .keys(ALL_RM)
         .doc("4.0.0", "key [key ...]", "Removes keys; their memory is freed in the background.")
         .cost("O(N) in the number of keys")

@@ -210,6 +210,9 @@ pub fn invoke(cx: &mut Cx<'_>, args: Args<'_>) {
     if cx.reply.errors() != errors {
         count_error(cx);
     }
+    if cx.db.logs() {
+        cx.db.settle_effect(args);
+    }
 }
 
 #[cold]

@@ -91,7 +91,11 @@ pub fn run_batch(mut turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -
                 if gates == 0 && small && is_quick(row, args) && cx.session.resume.is_none() =>
             {
                 (cx.row, cx.hash) = (row, plan.hash);
-                invoke(&mut cx, args);
+                if cx.db.logs() && row.command.flags.has(Flags::WRITE) {
+                    logged(&mut cx, args);
+                } else {
+                    invoke(&mut cx, args);
+                }
                 if cx.session.resume.is_none() {
                     group.add(row); // else its last slice will count
                 }
@@ -165,6 +169,17 @@ fn is_unawaited(db: &Access<'_>, plan: &Plan) -> bool {
         let one = row.first_key != 0 && plan.keyed && first == last && row.command.keys.len() == 1;
         !row.command.flags.has(Flags::WRITE) || one && !db.may_interest(plan.hash)
     })
+}
+
+/// A quick command whose effect the log wants.
+fn logged(cx: &mut Cx<'_>, args: Args<'_>) {
+    if cx.row.command.is_one_write(args.len()) {
+        cx.db.propose(args);
+        invoke(cx, args);
+        cx.db.withdraw();
+    } else {
+        blocking::call(cx, args);
+    }
 }
 
 /// Whether a command may run with nothing but an arity check, timed with its neighbours.

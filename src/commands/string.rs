@@ -6,6 +6,7 @@ mod range;
 mod value;
 
 use super::notes::{Notes, at};
+use super::table::ANY;
 use super::{Command, Flags, Group, KeySpec};
 use crate::db::Str;
 use crate::resp::Reply;
@@ -32,27 +33,31 @@ const fn row(name: &'static str, arity: i16, flags: Flags, run: super::table::Ha
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
     row("append", 3, FAST_WRITE, range::append)
+        .one_write(ANY)
         .keys(INSERT)
         .doc("2.0.0", "key value", "Adds bytes to the end of a string, creating it if missing.")
         .cost("O(1), amortised over the growth of the string"),
-    row("decr", 2, FAST_WRITE, number::decr).keys(RW).doc(
+    row("decr", 2, FAST_WRITE, number::decr).one_write(ANY).keys(RW).doc(
         "1.0.0",
         "key",
         "Subtracts one from the integer at a key; a missing key counts as 0.",
     ),
-    row("decrby", 3, FAST_WRITE, number::decrby).keys(RW).doc(
+    row("decrby", 3, FAST_WRITE, number::decrby).one_write(ANY).keys(RW).doc(
         "1.0.0",
         "key decrement",
         "Subtracts a number from the integer at a key.",
     ),
     row("delifeq", 3, Flags::WRITE.and(Flags::FAST), value::delifeq)
+        .one_write(ANY)
         .keys(&[KeySpec::one(1, &["RW", "ACCESS", "DELETE"])])
         .doc("valkey 9.0.0", "key value", "Removes a key if its string equals the given one."),
     row("get", 2, READ, value::get).keys(RO).doc("1.0.0", "key", "Returns the string at a key."),
     row("getdel", 2, Flags::WRITE.and(Flags::FAST), value::getdel)
+        .one_write(ANY)
         .keys(&[KeySpec::one(1, &["RW", "ACCESS", "DELETE"])])
         .doc("6.2.0", "key", "Returns the string at a key and removes the key."),
     row("getex", -2, Flags::WRITE.and(Flags::FAST), value::getex)
+        .one_write(ANY)
         .notes(&GETEX)
         .keys(&[KeySpec::one(1, &["RW", "ACCESS", "UPDATE"])
             .note("It may change the expiry of the key.")])
@@ -66,26 +71,26 @@ pub static COMMANDS: &[Command] = &[
         .keys(RO)
         .doc("2.4.0", "key start end", "Returns a part of a string by byte positions.")
         .cost("O(N) in the length of the part"),
-    row("getset", 3, FAST_WRITE, value::getset).notes(&GETSET).keys(RW).doc(
+    row("getset", 3, FAST_WRITE, value::getset).one_write(ANY).notes(&GETSET).keys(RW).doc(
         "1.0.0",
         "key value",
         "Sets a string and returns the one before it.",
     ),
-    row("incr", 2, FAST_WRITE, number::incr).keys(RW).doc(
+    row("incr", 2, FAST_WRITE, number::incr).one_write(ANY).keys(RW).doc(
         "1.0.0",
         "key",
         "Adds one to the integer at a key; a missing key counts as 0.",
     ),
-    row("incrby", 3, FAST_WRITE, number::incrby).keys(RW).doc(
+    row("incrby", 3, FAST_WRITE, number::incrby).one_write(ANY).keys(RW).doc(
         "1.0.0",
         "key increment",
         "Adds a number to the integer at a key.",
     ),
-    row("incrbyfloat", 3, FAST_WRITE, number::incrbyfloat).notes(&INCRBYFLOAT).keys(RW).doc(
-        "2.6.0",
-        "key increment",
-        "Adds a floating point number to the number at a key.",
-    ),
+    row("incrbyfloat", 3, FAST_WRITE, number::incrbyfloat)
+        .one_write(ANY)
+        .notes(&INCRBYFLOAT)
+        .keys(RW)
+        .doc("2.6.0", "key increment", "Adds a floating point number to the number at a key."),
     row("mget", -2, READ, many::mget)
         .keys(ALL)
         .doc("1.0.0", "key [key ...]", "Returns the strings at several keys, at one moment.")
@@ -101,28 +106,29 @@ pub static COMMANDS: &[Command] = &[
         .keys(ALL_PAIRS_NEW)
         .doc("1.0.1", "key value [key value ...]", "Sets several strings if none of them exists.")
         .cost("O(N) in the number of keys"),
-    row("psetex", 4, WRITE, value::psetex).keys(OW).doc(
+    row("psetex", 4, WRITE, value::psetex).one_write(ANY).keys(OW).doc(
         "2.6.0",
         "key milliseconds value",
         "Sets a string that expires after some milliseconds.",
     ),
-    row("set", -3, WRITE, value::set).notes(&SET).keys(SET_KEYS).doc(
+    row("set", -3, WRITE, value::set).one_write(ANY).notes(&SET).keys(SET_KEYS).doc(
         "1.0.0",
         "key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | \
              EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
         "Sets a string, whatever the key held; with options only on conditions.",
     ),
-    row("setex", 4, WRITE, value::setex).keys(OW).doc(
+    row("setex", 4, WRITE, value::setex).one_write(ANY).keys(OW).doc(
         "2.0.0",
         "key seconds value",
         "Sets a string that expires after some seconds.",
     ),
-    row("setnx", 3, FAST_WRITE, value::setnx).keys(OW_INSERT).doc(
+    row("setnx", 3, FAST_WRITE, value::setnx).one_write(ANY).keys(OW_INSERT).doc(
         "1.0.0",
         "key value",
         "Sets a string if the key does not exist.",
     ),
     row("setrange", 4, WRITE, range::setrange)
+        .one_write(ANY)
         .keys(UPDATE)
         .doc("2.2.0", "key offset value", "Overwrites a part of a string, padding it with zeroes.")
         .cost("O(N) in the length of the value, if the string need not grow"),

@@ -214,6 +214,9 @@ pub enum Group {
     Transactions,
 }
 
+/// See [`Command::one_write`].
+pub const ANY: u8 = u8::MAX;
+
 /// One command or subcommand. Build with [`Command::new`] and the `const` setters.
 #[derive(Debug, Clone, Copy)]
 pub struct Command {
@@ -245,6 +248,9 @@ pub struct Command {
     pub notes: &'static Notes,
     /// What batches ask for ahead, beyond keys.
     pub beyond: Ahead,
+    /// With how many arguments it makes all of its change by one [`crate::db::Write`], and its effect is
+    /// just what the client sent; [`ANY`] for any number. Then the log need not hold its keys.
+    pub one_write: u8,
     /// Subcommands; a container's own handler runs only when it is called without one.
     pub subcommands: &'static [Self],
     /// What runs.
@@ -268,6 +274,7 @@ impl Command {
             tips: &[],
             notes: &Notes::NONE,
             beyond: Ahead::Nothing,
+            one_write: 0,
             subcommands: &[],
             run,
         }
@@ -317,6 +324,17 @@ impl Command {
     /// Sets what batches ask for ahead, beyond keys.
     pub const fn beyond(self, beyond: Ahead) -> Self {
         Self { beyond, ..self }
+    }
+
+    /// Sets with how many arguments it makes one change, which is its effect.
+    pub const fn one_write(self, args: u8) -> Self {
+        Self { one_write: args, ..self }
+    }
+
+    /// Whether it does, with `args` of them.
+    #[inline(always)]
+    pub const fn is_one_write(&self, args: usize) -> bool {
+        self.one_write == ANY || self.one_write as usize == args
     }
 
     /// The same, for a command about one element, which argument `at` names.

@@ -1,6 +1,7 @@
 //! The databases, and what belongs to all of them: stripes, gate, clock, observers.
 
 use super::entry::Entry;
+use super::journal::Journal;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
 use super::outbox::{Herald, Wants};
@@ -80,6 +81,8 @@ pub struct Keyspace {
     pub(super) waits: Waits,
     /// Who keeps copies of single keys.
     pub(super) tracked: Tracked,
+    /// What the log is to say.
+    pub journal: Journal,
     /// Threads may work on one large collection at once ([`super::share`]).
     pub(super) sharing: bool,
     /// Who gives out everything as it was at one instant.
@@ -136,6 +139,7 @@ impl Keyspace {
             watches: Watches::default(),
             waits: Waits::default(),
             tracked: Tracked::default(),
+            journal: Journal::new(seats),
             sharing: false,
             snapshots: Snapshots::new(databases, seats),
             flushed: Arc::default(),

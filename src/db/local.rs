@@ -1,6 +1,7 @@
 //! What one thread keeps of the keyspace for itself: its seat, its garbage, its counts.
 
 use super::grave;
+use super::journal::Pen;
 use super::wait::Ready;
 use crate::mem;
 use crate::sync::limbo::{self, Limbo};
@@ -158,6 +159,8 @@ pub struct Local {
     pub(super) drift: Box<[i32]>,
     /// Keys that this thread changed while somebody waited for them.
     pub(super) ready: VecDeque<Ready>,
+    /// What is to be logged.
+    pub(super) pen: Pen,
     random: u64,
     /// What [`Limbo::mark`] said when the last batch began.
     retired: (u64, usize),
@@ -176,7 +179,8 @@ impl Local {
         let random = u64::from_le_bytes(seed) ^ (seat as u64) << 32 | 1;
         let (limbo, retired, ready) = (Limbo::default(), (0, 0), VecDeque::new());
         let outside = false;
-        Self { outside, seat, counters, limbo, clock: 0, drift, ready, random, retired }
+        let pen = Pen::default();
+        Self { outside, seat, counters, limbo, clock: 0, drift, ready, pen, random, retired }
     }
 
     /// A random number, good enough to sample with (splitmix64).

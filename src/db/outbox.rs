@@ -95,6 +95,12 @@ impl Wants {
     pub const CHANGED: u32 = 1 << 5;
     /// [`What::Flushed`].
     pub const FLUSHED: u32 = 1 << 6;
+    /// Effects, for the log: see [`super::Journal`]. Set in exclusive mode only.
+    pub const LOGGED: u32 = 1 << 7;
+    /// What goes by itself because its time is over is freed lazily: a matter of its effect's name.
+    pub const LAZY_EXPIRE: u32 = 1 << 8;
+    /// The same of what is evicted.
+    pub const LAZY_EVICT: u32 = 1 << 9;
     /// There is an observer, who hears of every change.
     pub(super) const OBSERVED: u32 = 1 << 3;
 }
@@ -149,6 +155,7 @@ impl Access<'_> {
 
     /// Tells what has been collected, before the stripes are given back.
     pub(super) fn deliver(&mut self) {
+        self.record();
         if self.outbox.is_empty() {
             return;
         }

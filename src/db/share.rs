@@ -9,6 +9,8 @@
 //! - Watchers, waiters and trackers are not told: with INTEREST on the stripe sharing is refused, and
 //!   whoever sets that waits for those who share. The same with [`Wants::CHANGED`]; and a command that
 //!   is to tell an event holds its stripes.
+//! - The log is not told either: while it is on ([`Wants::LOGGED`]) nothing is shared. It is turned on in
+//!   exclusive mode, when nobody shares.
 //! - The stripe's number stays: whoever reads several keys at one instant and meets a stripe with
 //!   shared values takes the stripes ([`Access::read_many`]). But the change has a number, given
 //!   under the lock of the part, and the [`super::Observer`] is told of it there: one order for each
@@ -64,7 +66,7 @@ impl Access<'_> {
         if !keyspace.stripes.at(index).load().is_shared()
             || self.is_in_step()
             || self.frozen
-            || keyspace.wants(Wants::CHANGED)
+            || keyspace.wants(Wants::CHANGED | Wants::LOGGED)
         {
             return None;
         }

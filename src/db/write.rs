@@ -376,6 +376,11 @@ impl<'a> Write<'_, 'a> {
         }
     }
 
+    /// The way in that it was taken by, and its database.
+    pub(super) fn way(&mut self) -> (&mut Access<'a>, usize) {
+        (&mut *self.access, self.db)
+    }
+
     /// The object, for reading.
     pub fn peek_object(&self) -> Option<&Object> {
         self.object_of(self.entry()?)
@@ -562,6 +567,10 @@ impl<'a> Write<'_, 'a> {
         self.access.about_to_change();
         self.take_away();
         self.access.local.counters.add_evicted(1);
+        if self.access.logs() {
+            let lazily = self.access.keyspace.wants(Wants::LAZY_EVICT);
+            self.access.log_gone(self.db, self.key.bytes, lazily);
+        }
         self.tell(Cause::Evicted);
         true
     }
@@ -644,6 +653,10 @@ impl<'a> Write<'_, 'a> {
         self.access.about_to_change();
         self.take_away();
         self.access.local.counters.add_expired(1);
+        if self.access.logs() {
+            let lazily = self.access.keyspace.wants(Wants::LAZY_EXPIRE);
+            self.access.log_gone(self.db, self.key.bytes, lazily);
+        }
         self.tell(Cause::Expired);
     }
 
@@ -654,6 +667,9 @@ impl<'a> Write<'_, 'a> {
         self.access.local.counters.add_changes(1);
         let change = Change { number, cause, created: false };
         self.access.commit(change, self.db, self.key);
+        if !self.access.is_in_step() {
+            self.access.record();
+        }
         self.told = Some(number);
     }
 
@@ -689,6 +705,9 @@ impl Drop for Write<'_, '_> {
         };
         if self.dirty {
             self.access.local.counters.add_changes(1);
+            if self.access.logs() {
+                self.access.log_change();
+            }
             if self.access.is_heard(self.key.hash) {
                 let (cause, created) = (Cause::Command, self.created);
                 self.access.commit(Change { number, cause, created }, self.db, self.key);

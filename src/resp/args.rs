@@ -84,6 +84,33 @@ impl<'a> Args<'a> {
         Self { spans: &self.spans[..n.min(self.spans.len())], ..*self }
     }
 
+    /// Appends the request as RESP, as a client would send it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self.as_sent() {
+            Some(bytes) => out.extend_from_slice(bytes),
+            None => encode(out, self.iter()),
+        }
+    }
+
+    /// The bytes that it came in, if they are just what [`encode`] would make of it: all headers have
+    /// the length of the only proper way to write them, so there is nothing else between.
+    #[inline]
+    fn as_sent(&self) -> Option<&'a [u8]> {
+        let first = self.spans.first()?;
+        let begin = (first.at as usize)
+            .checked_sub(header(self.spans.len()) + header(first.len as usize))?;
+        let mut end = begin + header(self.spans.len());
+        for span in self.spans {
+            let at = end + header(span.len as usize);
+            if span.at as usize != at {
+                return None; // as is any blob: its number is beyond every offset
+            }
+            end = at + span.len as usize + 2;
+        }
+        let bytes = self.input.get(begin..end)?;
+        (bytes[0] == b'*').then_some(bytes)
+    }
+
     /// All arguments in order.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone {
@@ -94,6 +121,33 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn is(&self, i: usize, word: &str) -> bool {
         self.opt(i).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    }
+}
+
+/// Bytes of a line that announces `n`.
+#[inline(always)]
+const fn header(n: usize) -> usize {
+    match n {
+        0..10 => 4,
+        10..100 => 5,
+        100..1_000 => 6,
+        _ => 4 + n.ilog10() as usize,
+    }
+}
+
+/// Appends a request of these words in RESP.
+pub fn encode<'w>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'w [u8]>) {
+    let mut number = itoa::Buffer::new();
+    let mut head = |out: &mut Vec<u8>, sign: u8, n: usize| {
+        out.push(sign);
+        out.extend_from_slice(number.format(n).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    };
+    head(out, b'*', words.len());
+    for word in words {
+        head(out, b'$', word.len());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -187,5 +241,32 @@ mod tests {
         assert_eq!(owned.view().shared(0), None);
         assert!(args.is(0, "get") && !args.is(3, "get"));
         assert_eq!(args.from(1).len(), 2);
+    }
+
+    #[test]
+    fn a_request_is_encoded_as_it_came_or_anew() {
+        let proper = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\nhello, world\r\n".as_slice();
+        let at = |input: &[u8], word: &[u8]| {
+            let at = memchr::memmem::find(input, word).unwrap() as u32;
+            Span { at, len: word.len() as u32 }
+        };
+        let odd = b"*3\r\n$03\r\nSET\r\n$1\r\nk\r\n$12\r\nhello, world\r\n".as_slice();
+        let inline = b"   SET   k  hello, world\r\n".as_slice();
+        for (input, same) in [(proper, true), (odd, false), (inline, false)] {
+            let input = [b"\r\n".as_slice(), input].concat();
+            let spans = [
+                at(&input, b"SET"),
+                Span { at: at(&input, b"k").at, len: 1 },
+                at(&input, b"hello, world"),
+            ];
+            let args = Args::new(&input, &spans, &[]);
+            assert_eq!(args.as_sent().is_some(), same);
+            let mut out = Vec::new();
+            args.encode(&mut out);
+            assert_eq!(out, proper);
+        }
+        for n in [0, 9, 10, 99, 100, 999, 1_000, 123_456] {
+            assert_eq!(header(n), format!("${n}\r\n").len());
+        }
     }
 }

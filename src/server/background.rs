@@ -113,6 +113,7 @@ fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duratio
             cut |= tracked - most > UNTRACK as u64;
         }
         blocking::forward(&mut access, &shared.clients);
+        keyspace.journal.hand_over(local);
         local.idle(&pin);
         drop(pin);
         keyspace.gate.leave(local.seat);

@@ -200,7 +200,17 @@ fn geoadd(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         (at..args.len()).step_by(3).map(place).collect::<Result<_, Error>>()?;
     let Some((first, rest)) = places.split_first() else { return Err(Error::Syntax) };
     let key = cx.key(args, 1);
-    add::add(cx, key, *first, rest, how)
+    let done = add::add(cx, key, *first, rest, how);
+    if cx.db.logs() && done.is_ok() {
+        let scores: Vec<String> = places.iter().map(|(score, _)| score.to_string()).collect();
+        let mut words: Vec<&[u8]> = vec![b"ZADD"];
+        words.extend(args.first(at).iter().skip(1));
+        for ((_, member), score) in places.iter().zip(&scores) {
+            words.extend([score.as_bytes(), member]);
+        }
+        cx.db.effect_of_change(&words);
+    }
+    done
 }
 
 /// Longitude and latitude from argument `i` on.

@@ -112,6 +112,41 @@ fn tell(cx: &mut Cx<'_>, key: &[u8], word: Option<&'static str>, removed: bool, 
     }
 }
 
+/// The effect of an end given to fields.
+pub fn at_end(cx: &mut Cx<'_>, key: &[u8], at: i64, names: &[&[u8]]) {
+    let (at, count) = (at.to_string(), names.len().to_string());
+    let mut words = vec![b"HPEXPIREAT", key, at.as_bytes(), b"FIELDS", count.as_bytes()];
+    words.extend(names);
+    cx.db.effect(&words);
+}
+
+/// The effect of removing fields.
+fn removed_fields(cx: &mut Cx<'_>, key: &[u8], names: impl Iterator<Item = impl AsRef<[u8]>>) {
+    let names: Vec<_> = names.collect();
+    if !names.is_empty() {
+        let words = [b"HDEL".as_slice(), key].into_iter();
+        let words: Vec<&[u8]> = words.chain(names.iter().map(AsRef::as_ref)).collect();
+        cx.db.effect(&words);
+    }
+}
+
+/// The effect of what [`end_at`] did to each of `names`.
+fn ended(cx: &mut Cx<'_>, key: &[u8], at: i64, names: Args<'_>, done: &[i64]) {
+    if !cx.db.logs() {
+        return;
+    }
+    let those = |wanted: i64| {
+        let both = names.iter().zip(done);
+        both.filter(move |(_, done)| **done == wanted).map(|(name, _)| name)
+    };
+    let timed: Vec<&[u8]> = those(1).collect();
+    if !timed.is_empty() {
+        at_end(cx, key, at, &timed);
+    }
+    removed_fields(cx, key, those(2));
+    cx.db.no_other_effect();
+}
+
 fn expire(cx: &mut Cx<'_>, args: Args<'_>, unit: Unit) -> Result<(), Error> {
     let at = point(cx, args.get(2), unit)?;
     let when = When::of(args.get(3));
@@ -122,6 +157,7 @@ fn expire(cx: &mut Cx<'_>, args: Args<'_>, unit: Unit) -> Result<(), Error> {
     let when = when.unwrap_or(When::Always);
     let done: Vec<i64> = names.iter().map(|name| end_at(&mut hash, name, when, at, now)).collect();
     let emptied = hash.finish().settle(&mut cx.local.scratch);
+    ended(cx, key.bytes, at, names, &done);
     tell(cx, key.bytes, done.contains(&1).then_some("hexpire"), done.contains(&2), emptied);
     cx.reply.array(done.len());
     done.iter().for_each(|&done| cx.reply.int(done));
@@ -220,15 +256,19 @@ pub fn hgetdel(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let mut shown = crate::resp::Reply::of_protocol(cx.reply.resp3);
     let mut hash = change(cx, key)?;
     shown.array(names.len());
-    let mut removed = false;
+    let mut gone: Vec<&[u8]> = Vec::new();
     for name in names.iter() {
         match hash.get(name) {
             Some(field) => bulk(&mut shown, &field.value),
             None => shown.null(),
         }
-        removed |= hash.remove(name); // named twice, it is not there the second time
+        if hash.remove(name) {
+            gone.push(name); // named twice, it is not there the second time
+        }
     }
     let emptied = hash.finish().settle(&mut cx.local.scratch);
+    let removed = !gone.is_empty();
+    removed_fields(cx, key.bytes, gone.into_iter());
     tell(cx, key.bytes, None, removed, emptied);
     cx.reply.append(&mut shown);
     Ok(())
@@ -307,6 +347,15 @@ pub fn hgetex(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         }
     }
     let emptied = hash.finish().settle(&mut cx.local.scratch);
+    match options.end {
+        Some(End::At(at)) => ended(cx, key.bytes, at, names, &done),
+        _ if persisted => {
+            let words = [b"HPERSIST".as_slice(), key.bytes].into_iter();
+            let words: Vec<&[u8]> = words.chain(args.from(options.fields).iter()).collect();
+            cx.db.effect(&words);
+        }
+        _ => {}
+    }
     let word = if persisted { Some("hpersist") } else { done.contains(&1).then_some("hexpire") };
     tell(cx, key.bytes, word, done.contains(&2), emptied);
     cx.reply.append(&mut shown);
@@ -335,6 +384,21 @@ pub fn hsetex(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         }
     }
     let emptied = hash.finish().settle(&mut cx.local.scratch);
+    if met && !over {
+        let names: Vec<&[u8]> = pairs.iter().step_by(2).collect();
+        let set = match options.end {
+            Some(End::Keep) => vec![b"HSETEX", key.bytes, b"KEEPTTL"],
+            _ => vec![b"HSET".as_slice(), key.bytes],
+        };
+        let from = if set.len() == 3 { args.from(options.fields) } else { pairs };
+        let words: Vec<&[u8]> = set.into_iter().chain(from.iter()).collect();
+        cx.db.effect(&words);
+        if let Some(End::At(at)) = options.end {
+            at_end(cx, key.bytes, at, &names);
+        }
+    } else if removed {
+        removed_fields(cx, key.bytes, pairs.iter().step_by(2));
+    }
     if met && !over {
         cx.event(Class::HASH, "hset", key.bytes);
     }

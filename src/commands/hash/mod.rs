@@ -7,6 +7,7 @@ mod read;
 mod write;
 
 use super::notes::{Notes, at};
+use super::table::ANY;
 use super::table::Handler;
 use super::{Args, Command, Cx, Error, Flags, Group, KeySpec};
 pub use place::View;
@@ -36,6 +37,7 @@ const CHANGING: &[&str] = &["nondeterministic_output"];
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
     row("hdel", -3, WRITE, write::hdel)
+        .one_write(ANY)
         .element(2)
         .notes(&HDEL)
         .keys(DELETE)
@@ -96,7 +98,7 @@ pub static COMMANDS: &[Command] = &[
             "Returns the values of fields and sets or removes their expiry.",
         )
         .cost(PER_FIELD),
-    row("hincrby", 4, GROW, write::hincrby).element(2).keys(ADD).doc(
+    row("hincrby", 4, GROW, write::hincrby).one_write(ANY).element(2).keys(ADD).doc(
         "2.0.0",
         "key field increment",
         "Adds a number to the integer in a field; a missing field counts as 0.",
@@ -121,6 +123,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("2.0.0", "key field [field ...]", "Returns the values of fields.")
         .cost(PER_FIELD),
     row("hmset", -4, GROW, write::hmset)
+        .one_write(ANY)
         .notes(&HMSET)
         .keys(UPDATE)
         .doc("2.0.0", "key field value [field value ...]", "Sets the values of fields.")
@@ -177,6 +180,7 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(1) per call, O(N) for a whole walk")
         .tips(CHANGING),
     row("hset", -4, GROW, write::hset)
+        .one_write(ANY)
         .element(2)
         .notes(&HSET)
         .keys(UPDATE)
@@ -192,7 +196,7 @@ pub static COMMANDS: &[Command] = &[
             "Sets the values of fields and their expiry.",
         )
         .cost(PER_FIELD),
-    row("hsetnx", 4, GROW, write::hsetnx).element(2).keys(INSERT).doc(
+    row("hsetnx", 4, GROW, write::hsetnx).one_write(ANY).element(2).keys(INSERT).doc(
         "2.0.0",
         "key field value",
         "Sets the value of a field that is not there yet.",

@@ -3,6 +3,7 @@
 use super::super::args::integer;
 use super::super::elements::bulk;
 use super::super::event::Class;
+use super::expiry::at_end;
 use super::place::{One, change, change_held, change_one, set_large, share_one};
 use super::{Args, Cx, Error};
 use crate::types::extended::{self, Extended};
@@ -132,15 +133,21 @@ pub fn hincrbyfloat(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (sum, _) = change_one(cx, key, args.get(2), |field| {
         let mut scratch = Vec::new();
         let old = field.get();
+        let old_end = old.as_ref().and_then(|field| field.end);
         let old = old.as_ref().map_or(&b"0"[..], |field| field.value.text(&mut scratch));
         if Extended::parse(old).is_none() {
             return Err(Error::new("ERR hash value is not a float"));
         }
         let sum = extended::incr_by_float(old, args.get(3)).map_err(|e| Error::new(e.text()))?;
+        let end = old_end;
         field.set(&sum, End::Keep);
-        Ok(sum)
+        Ok((sum, end))
     })?;
-    let sum = sum?;
+    let (sum, end) = sum?;
+    cx.db.effect(&[b"HSET", key.bytes, args.get(2), &sum]);
+    if let Some(at) = end {
+        at_end(cx, key.bytes, at, &[args.get(2)]); // HSET lets the field live for ever
+    }
     cx.event(Class::HASH, "hincrbyfloat", key.bytes);
     bulk(cx.reply, &Element::Str(&sum));
     Ok(())

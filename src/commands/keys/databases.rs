@@ -36,6 +36,7 @@ pub fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     if !cx.db.swap(first, second) {
         return Err(scripting::busy(cx));
     }
+    cx.db.changed();
     cx.reply.ok();
     Ok(())
 }
@@ -64,6 +65,7 @@ fn flush(cx: &mut Cx<'_>, args: Args<'_>, databases: std::ops::Range<usize>) -> 
             if !cx.db.flush(databases) {
                 return Err(scripting::busy(cx));
             }
+            cx.db.changed();
             if lazy {
                 cx.reply.ok();
                 return Ok(());

@@ -82,9 +82,12 @@ fn set_expiry(cx: &mut Cx<'_>, args: Args<'_>, unit: Unit) -> Result<(), Error> 
     let mut word = "expire";
     if allowed {
         if point <= write.now() {
+            write.effect(&[b"DEL", key.bytes]);
             write.remove();
             word = "del";
         } else {
+            let mut number = itoa::Buffer::new();
+            write.effect(&[b"PEXPIREAT", key.bytes, number.format(point).as_bytes()]);
             write.expire(Some(point));
         }
     }

@@ -3,7 +3,7 @@
 use super::super::args::integer_in;
 use super::super::blocking::{self, Wait, until};
 use super::super::elements::bulk;
-use super::moves::{Mpop, move_one, pop_any, told};
+use super::moves::{Mpop, move_one, pop_any, pop_word, told};
 use super::write::popped;
 use super::{Args, Cx, Error, Tools, end};
 use crate::db::Key;
@@ -30,22 +30,26 @@ fn pop(cx: &mut Cx<'_>, args: Args<'_>, end: End) -> Result<(), Error> {
             reply.bulk(key.bytes);
             popped.each(|element| bulk(reply, &element));
         })?;
-        Ok(left.map(|left| popped(cx, end, key.bytes, left)).is_some())
+        let Some(left) = left else { return Ok(false) };
+        cx.db.effect(&[pop_word(end), key.bytes]);
+        popped(cx, end, key.bytes, left);
+        Ok(true)
     });
     let nothing = Reply::null_array;
     blocking::run(cx, Wait { keys: &keys, needs: &[], kind: Type::List, until, nothing, serve })
 }
 
 pub fn brpoplpush(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
-    move_between(cx, args, (End::Back, End::Front))
+    move_between(cx, args, (End::Back, End::Front), true)
 }
 
 pub fn blmove(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let ends = (end(args.get(3))?, end(args.get(4))?);
-    move_between(cx, args, ends)
+    move_between(cx, args, ends, false)
 }
 
-fn move_between(cx: &mut Cx<'_>, args: Args<'_>, ends: (End, End)) -> Result<(), Error> {
+/// `old`: by the command that knows only these ends.
+fn move_between(cx: &mut Cx<'_>, args: Args<'_>, ends: (End, End), old: bool) -> Result<(), Error> {
     let until = until(args.get(args.len() - 1), cx.db.now)?;
     let (from, to) = (Key::new(args.get(1)), Key::new(args.get(2)));
     let name: Box<[u8]> = to.bytes.into();
@@ -54,6 +58,12 @@ fn move_between(cx: &mut Cx<'_>, args: Args<'_>, ends: (End, End)) -> Result<(),
         let mut tools = Tools::new(cx.shared, cx.local);
         let Some(moved) = move_one(&mut cx.db, &mut tools, keys, ends)? else { return Ok(false) };
         cx.reply.bulk(&moved.text);
+        let (from, to) = (keys.0.bytes, keys.1.bytes);
+        if old {
+            cx.db.effect(&[b"RPOPLPUSH", from, to]);
+        } else {
+            cx.db.effect(&[b"LMOVE", from, to, side(ends.0), side(ends.1)]);
+        }
         told(cx, keys, ends, moved.left);
         Ok(true)
     });
@@ -61,6 +71,13 @@ fn move_between(cx: &mut Cx<'_>, args: Args<'_>, ends: (End, End)) -> Result<(),
     let nothing = if cx.session.in_exec { Reply::null } else { Reply::null_array };
     let (keys, needs) = (&[from], &[to]);
     blocking::run(cx, Wait { keys, needs, kind: Type::List, until, nothing, serve })
+}
+
+const fn side(end: End) -> &'static [u8] {
+    match end {
+        End::Front => b"LEFT",
+        End::Back => b"RIGHT",
+    }
 }
 
 pub fn blmpop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {

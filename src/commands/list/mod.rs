@@ -9,6 +9,7 @@ mod write;
 
 use super::ahead::Ahead;
 use super::notes::{Notes, at};
+use super::table::ANY;
 use super::table::{Begin, Find, Handler};
 use super::{Args, Command, Cx, Error, Flags, Group, KeySpec};
 use crate::types::list::End;
@@ -116,6 +117,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(N+M): N keys, M elements taken"),
     row("lpop", -2, POP, write::lpop)
+        .one_write(ANY)
         .beyond(Ahead::End(End::Front))
         .notes(&POPS)
         .keys(TAKE)
@@ -130,12 +132,14 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost("O(N) in the elements looked at"),
     row("lpush", -3, PUSH, write::lpush)
+        .one_write(ANY)
         .beyond(Ahead::End(End::Front))
         .notes(&PUSHES)
         .keys(INSERT)
         .doc("1.0.0", "key element [element ...]", "Adds elements at the front of a list.")
         .cost("O(N) in the elements added"),
     row("lpushx", -3, PUSH, write::lpushx)
+        .one_write(ANY)
         .beyond(Ahead::End(End::Front))
         .notes(&PUSHES_X)
         .keys(INSERT)
@@ -157,6 +161,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("1.0.0", "key count element", "Removes elements of a value from a list.")
         .cost("O(N) in the length of the list"),
     row("lset", 4, CHANGE.and(Flags::QUICK), write::lset)
+        .one_write(ANY)
         .keys(UPDATE)
         .doc("1.0.0", "key index element", "Replaces the element at an index of a list.")
         .cost(FROM_ENDS),
@@ -165,6 +170,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("1.0.0", "key start stop", "Keeps only a range of a list.")
         .cost("O(N) in the elements removed"),
     row("rpop", -2, POP, write::rpop)
+        .one_write(ANY)
         .beyond(Ahead::End(End::Back))
         .notes(&POPS)
         .keys(TAKE)
@@ -176,12 +182,14 @@ pub static COMMANDS: &[Command] = &[
         "Moves the last element of a list to the front of another.",
     ),
     row("rpush", -3, PUSH, write::rpush)
+        .one_write(ANY)
         .beyond(Ahead::End(End::Back))
         .notes(&PUSHES)
         .keys(INSERT)
         .doc("1.0.0", "key element [element ...]", "Adds elements at the back of a list.")
         .cost("O(N) in the elements added"),
     row("rpushx", -3, PUSH, write::rpushx)
+        .one_write(ANY)
         .beyond(Ahead::End(End::Back))
         .notes(&PUSHES_X)
         .keys(INSERT)

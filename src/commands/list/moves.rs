@@ -76,6 +76,14 @@ pub fn told(cx: &mut Cx<'_>, (from, to): (Key<'_>, Key<'_>), (off, onto): (End, 
     popped(cx, off, from.bytes, left);
 }
 
+/// The command that pops.
+pub const fn pop_word(end: End) -> &'static [u8] {
+    match end {
+        End::Front => b"LPOP",
+        End::Back => b"RPOP",
+    }
+}
+
 pub const NUMKEYS: &str = "ERR numkeys should be greater than 0";
 
 /// What LMPOP and BLMPOP say beside a timeout.
@@ -131,6 +139,8 @@ pub fn pop_any(cx: &mut Cx<'_>, mpop: &Mpop<'_>) -> Result<bool, Error> {
         Ok::<_, WrongType>(None)
     })?;
     let Some((key, left)) = found else { return Ok(false) };
+    let mut count = itoa::Buffer::new();
+    cx.db.effect(&[pop_word(mpop.end), key.bytes, count.format(mpop.count).as_bytes()]);
     popped(cx, mpop.end, key.bytes, left);
     Ok(true)
 }

@@ -93,6 +93,7 @@ fn load(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let library = read(cx, args.get(args.len() - 1))?;
     let name = library.name.clone();
     cx.shared.catalog.change(|all| all.add(library, replace)).map_err(|text| coded(text.into()))?;
+    cx.db.changed();
     cx.reply.bulk(name.as_bytes());
     Ok(())
 }
@@ -101,6 +102,7 @@ fn delete(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let name = String::from_utf8_lossy(args.get(2));
     let gone = |all: &mut Libraries| if all.remove(&name) { Ok(()) } else { Err(()) };
     cx.shared.catalog.change(gone).map_err(|()| Error::new("ERR Library not found"))?;
+    cx.db.changed();
     cx.reply.ok();
     Ok(())
 }
@@ -118,6 +120,7 @@ fn flush(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         Ok::<_, Infallible>(())
     };
     let _ = cx.shared.catalog.change(empty);
+    cx.db.changed();
     cx.reply.ok();
     Ok(())
 }
@@ -164,6 +167,7 @@ fn restore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         // Here Redis does not quote the name.
         coded(text.replacen('\'', "", 2).into())
     })?;
+    cx.db.changed();
     cx.reply.ok();
     Ok(())
 }

@@ -53,6 +53,7 @@ const UNION_COST: &str = "O(N) in the members of all sets";
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
     row("sadd", -3, GROW, sadd)
+        .one_write(super::table::ANY)
         .element(2)
         .notes(&SEVERAL)
         .keys(INSERT)
@@ -121,6 +122,7 @@ pub static COMMANDS: &[Command] = &[
         .cost("O(1) for each member")
         .tips(ANY),
     row("srem", -3, WRITE, srem)
+        .one_write(super::table::ANY)
         .element(2)
         .notes(&SEVERAL)
         .keys(DELETE)

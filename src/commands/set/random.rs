@@ -9,7 +9,7 @@ use super::super::slice::{self, Slice};
 use super::algebra::Shown;
 use super::{Cx, Error};
 use super::{change, put, tell_removed, view};
-use crate::db::{Expiry, Holds, Key, New};
+use crate::db::{Access, Expiry, Holds, Key, New};
 use crate::resp::{Args, Reply};
 use crate::types::object::{Object, Type};
 use crate::types::sample::{Dice, Pick};
@@ -42,6 +42,7 @@ fn pop_several(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let key = cx.key(args, 1);
     if wanted > AT_ONCE {
         if let Some(all) = take_all(cx, key, wanted) {
+            cx.db.effect(&[b"DEL", key.bytes]);
             tell_removed(cx, "spop", key, true);
             return long::begin(cx, all);
         }
@@ -80,6 +81,8 @@ struct Popping {
     was: Witness,
     twin: Box<Large>,
     popped: Blocks,
+    /// Their names, if the log wants them.
+    gone: Option<Vec<Vec<u8>>>,
     wanted: usize,
     left: usize,
     tries: u32,
@@ -98,11 +101,11 @@ const TRIES: u32 = 3;
 impl Popping {
     /// None unless the set is large, and more than `wanted` are in it.
     fn begin(cx: &mut Cx<'_>, key: Key<'_>, wanted: usize, tries: u32) -> Option<Box<Self>> {
-        let popped = Blocks::new(cx);
+        let (popped, gone) = (Blocks::new(cx), cx.db.logs().then(Vec::new));
         match cx.db.write(key).peek_object() {
             Some(Object::Set(set)) if set.len() > wanted => {
                 let (was, twin) = (Witness::of(Some(View::Large(set))), set.clone());
-                Some(Box::new(Self { was, twin, popped, wanted, left: wanted, tries }))
+                Some(Box::new(Self { was, twin, popped, gone, wanted, left: wanted, tries }))
             }
             _ => None,
         }
@@ -111,7 +114,12 @@ impl Popping {
     /// Takes a few out. False if those were all.
     fn step(&mut self, dice: &mut Dice) -> bool {
         let (count, reply) = (self.left.min(STEP / 2), self.popped.block());
-        (0..count).for_each(|_| _ = self.twin.pop(|| dice.roll(), |text| reply.bulk(text)));
+        let gone = &mut self.gone;
+        let mut take = |text: &[u8]| {
+            reply.bulk(text);
+            gone.iter_mut().for_each(|gone| gone.push(text.to_vec()));
+        };
+        (0..count).for_each(|_| _ = self.twin.pop(|| dice.roll(), &mut take));
         self.left -= count;
         self.left > 0
     }
@@ -127,13 +135,16 @@ fn pop_many(cx: &mut Cx<'_>, key: Key<'_>, wanted: usize) -> Popped {
             return later(cx, work);
         }
     }
+    let named = work.gone.is_some() || !cx.db.logs(); // the log may have begun meanwhile
     let mut write = cx.db.write(key);
     if let Some(Object::Set(set)) = write.peek_object()
+        && named
         && work.was.is_still(Some(View::Large(set)))
     {
-        let Popping { twin, popped, .. } = *work;
+        let Popping { twin, popped, gone, .. } = *work;
         write.set(New::Object(Box::new(Object::Set(twin))), Expiry::Keep);
         drop(write);
+        removed(&mut cx.db, key, &gone.unwrap_or_default(), AT_ONCE);
         cx.reply.set(wanted);
         popped.end(cx.reply);
         return Popped::Done;
@@ -142,6 +153,15 @@ fn pop_many(cx: &mut Cx<'_>, key: Key<'_>, wanted: usize) -> Popped {
     match Popping::begin(cx, key, work.wanted, work.tries + 1) {
         Some(work) if work.tries <= TRIES => later(cx, work),
         _ => Popped::Few,
+    }
+}
+
+/// The effect of members gone: SREM, of so many `at_once`.
+fn removed(db: &mut Access<'_>, key: Key<'_>, gone: &[Vec<u8>], at_once: usize) {
+    for some in gone.chunks(at_once) {
+        let words = [b"SREM".as_slice(), key.bytes].into_iter();
+        let words: Vec<&[u8]> = words.chain(some.iter().map(Vec::as_slice)).collect();
+        db.effect(&words);
     }
 }
 
@@ -159,9 +179,10 @@ fn pop(
     head: impl FnOnce(&mut Reply, usize),
 ) -> Result<Option<bool>, Error> {
     let mut dice = Dice::new(cx.db.local.random());
+    let (logs, mut gone) = (cx.db.logs(), Vec::new());
     let reply = &mut *cx.reply;
     let mut write = cx.db.write(key);
-    match write.holds(Type::Set)? {
+    let popped = match write.holds(Type::Set)? {
         Holds::Compact(compact) if wanted > 0 => {
             let set = View::compact(compact.form, compact.bytes);
             let mut pick = Pick::new(wanted, set.len());
@@ -170,29 +191,46 @@ fn pop(
                 let goes = pick.takes(&mut dice);
                 if goes {
                     reply.member(&member);
+                    if logs {
+                        gone.push(member.with(<[u8]>::to_vec));
+                    }
                 }
                 goes
             });
             let empty = matches!(made, Made::Empty);
             put(&mut write, made, Expiry::Keep);
-            Ok(Some(empty))
+            Some(empty)
         }
         Holds::Object if wanted > 0 => {
             let mut empty = false;
             change(&mut write, |set| {
                 let count = wanted.min(set.len());
                 head(reply, count);
-                (0..count).for_each(|_| _ = set.pop(|| dice.roll(), |text| reply.bulk(text)));
+                let mut take = |text: &[u8]| {
+                    reply.bulk(text);
+                    if logs {
+                        gone.push(text.to_vec());
+                    }
+                };
+                (0..count).for_each(|_| _ = set.pop(|| dice.roll(), &mut take));
                 empty = set.is_empty();
                 count
             });
             if empty {
                 write.remove();
             }
-            Ok(Some(empty))
+            Some(empty)
         }
-        _ => Ok(None),
+        _ => None,
+    };
+    drop(write);
+    if logs {
+        match popped {
+            Some(true) if wanted > 1 => cx.db.effect(&[b"DEL", key.bytes]),
+            _ => removed(&mut cx.db, key, &gone, 1), // as Redis, one by one
+        }
     }
+    Ok(popped)
 }
 
 pub fn srandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {

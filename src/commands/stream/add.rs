@@ -2,7 +2,7 @@
 
 use super::super::args::integer;
 use super::super::{Args, Cx, Error};
-use super::{INVALID_ID, change, id, stream, tell};
+use super::{INVALID_ID, change, effect, id, stream, tell};
 use crate::db::{Expiry, New};
 use crate::types::object::Object;
 use crate::types::stream::{Bounds, Id, Keep, LARGEST, Limit, Stream, Trim, Wanted};
@@ -166,6 +166,16 @@ pub fn xadd(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         write.set(New::Object(Box::new(Object::Stream(Box::new(stream)))), Expiry::Never);
         trimmed
     };
+    if write.logs() {
+        let bounds = stream(&mut write)?.map_or(bounds.unwrap_or_default(), |s| s.bounds());
+        let name = id.text();
+        let options = trim.map(|trim| effect::trimmed(trim, bounds));
+        let mut words = vec![b"XADD".as_slice(), key.bytes];
+        words.extend(options.iter().flatten().map(Vec::as_slice));
+        words.push(&name);
+        words.extend(fields.iter());
+        write.effect(&words);
+    }
     drop(write);
     cx.reply.stream_id(id);
     tell(cx, "xadd", key.bytes);
@@ -186,6 +196,13 @@ pub fn xtrim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         }
         _ => 0,
     };
+    if count > 0
+        && write.logs()
+        && let (Some(trim), Some(stream)) = (trim, stream(&mut write)?)
+    {
+        let [word, equal, value] = effect::trimmed(trim, stream.bounds());
+        write.effect(&[b"XTRIM", key.bytes, &word, &equal, &value]);
+    }
     drop(write);
     cx.reply.int(count.cast_signed());
     if count > 0 {

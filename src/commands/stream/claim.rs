@@ -1,11 +1,11 @@
 //! XCLAIM and XAUTOCLAIM.
 
 use super::super::{Args, Cx, Error};
-use super::{change, id, lower, no_group, stream, tell};
+use super::{change, effect, id, lower, no_group, stream, tell};
 use crate::db::Write;
 use crate::resp::Reply;
 use crate::types::number;
-use crate::types::stream::{Claim, Entry, Id, Owner};
+use crate::types::stream::{Claim, Entry, Group, Id, Owner};
 
 fn number(text: &[u8], error: &'static str) -> Result<i64, Error> {
     number::parse_i64(text).ok_or(Error::new(error))
@@ -111,18 +111,26 @@ pub fn xclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let delivered = wish.delivered.filter(|time| (0..=now).contains(time)).unwrap_or(now);
     let (owner, fresh) = owner(&mut write, (group, consumer), now);
     let (mut lines, mut lines_len) = (Reply::default(), 0);
+    let (mut touched, mut moved) = (Vec::new(), false);
     if let Some(owner) = owner {
         let (count, counts) = (wish.count, !wish.just_id);
         let (idle, force) = (wish.idle, wish.force);
         let claim = Claim { owner, idle, now, delivered, count, counts, force };
         change(&mut write, |stream| {
             if let (Some(last), Some(group)) = (wish.last, stream.group_mut(group)) {
-                group.last = group.last.max(last);
+                moved = group.last < last;
+            }
+            if let Some(last) = wish.last {
+                stream.advance(group, last);
             }
             for id in &wish.ids {
+                let before = stream.group(group).map_or(0, Group::len);
                 if let Some(entry) = stream.claim(group, *id, &claim) {
                     claimed(&mut lines, &entry, wish.just_id);
                     lines_len += 1;
+                    touched.push(*id);
+                } else if stream.group(group).map_or(0, Group::len) < before {
+                    touched.push(*id);
                 }
             }
             if lines_len > 0
@@ -132,7 +140,15 @@ pub fn xclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
             }
         });
     }
+    if fresh {
+        effect::consumer(&mut write, key.bytes, group, consumer);
+    }
+    effect::given(&mut write, key.bytes, group, &touched, false);
+    if moved && touched.is_empty() {
+        effect::moved(&mut write, key.bytes, group);
+    }
     drop(write);
+    cx.db.no_other_effect();
     cx.reply.array(lines_len);
     cx.reply.raw(&lines.bytes);
     if fresh {
@@ -177,7 +193,7 @@ pub fn xautoclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         return Err(no_group(key.bytes, group));
     }
     let (owner, fresh) = owner(&mut write, (group, consumer), now);
-    let (mut lines, mut lines_len) = (Reply::default(), 0);
+    let (mut lines, mut lines_len, mut touched) = (Reply::default(), 0, Vec::new());
     let swept = owner.and_then(|owner| {
         let (counts, force, count) = (!just_id, false, None);
         let claim = Claim { owner, idle, now, delivered: now, count, counts, force };
@@ -185,6 +201,7 @@ pub fn xautoclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
             let range = (from, most.saturating_mul(LOOKS), most);
             let swept = stream.sweep(group, range, &claim, |entry| {
                 claimed(&mut lines, &entry, just_id);
+                touched.push(entry.id);
                 lines_len += 1;
             });
             if lines_len > 0
@@ -195,8 +212,14 @@ pub fn xautoclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
             swept
         })
     });
-    drop(write);
     let swept = swept.unwrap_or_default();
+    if fresh {
+        effect::consumer(&mut write, key.bytes, group, consumer);
+    }
+    touched.extend(&swept.gone);
+    effect::given(&mut write, key.bytes, group, &touched, false);
+    drop(write);
+    cx.db.no_other_effect();
     cx.reply.array(3);
     cx.reply.stream_id(swept.next.unwrap_or(Id::MIN));
     cx.reply.array(lines_len);

@@ -6,6 +6,7 @@
 
 use super::super::args::integer;
 use super::super::{Args, Cx, Error, blocking};
+use super::effect;
 use super::range::{self, Part};
 use super::{id, read, stream, tell};
 use crate::db::{Access, Key, Write};
@@ -289,10 +290,11 @@ pub fn xreadgroup(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let Some(reader) = asked.reader else { return Err(NO_GROUP_OPTION) };
     let keys: Vec<Key<'_>> = (0..asked.len).map(|i| Key::new(args.get(asked.keys + i))).collect();
     let (mut fresh, mut found, resp3) = (Vec::new(), Vec::new(), cx.reply.resp3);
+    cx.db.no_other_effect(); // what it does beyond is said where it is done
     cx.db.hold(&keys, |db| {
         let starts = check(db, &keys, &starts, &reader)?;
         for (at, (key, start)) in keys.iter().zip(starts).enumerate() {
-            let given = give(&mut db.write(*key), start, &reader, (asked.count, resp3))?;
+            let given = give((&mut db.write(*key), *key), start, &reader, (asked.count, resp3))?;
             fresh.extend(given.fresh.then_some(at));
             found.extend(given.found.map(|found| (at, found)));
         }
@@ -344,7 +346,7 @@ struct Given {
 
 /// Gives a consumer what it asks for of a stream whose group exists.
 fn give(
-    write: &mut Write<'_, '_>,
+    (write, key): (&mut Write<'_, '_>, Key<'_>),
     start: Start,
     reader: &Reader,
     (count, resp3): (usize, bool),
@@ -395,6 +397,22 @@ fn give(
         }
         Start::Last | Start::End => None, // refused before
     };
+    if fresh {
+        effect::consumer(write, key.bytes, &reader.group, &reader.consumer);
+    }
+    if let Some(Found::New(range)) = &found
+        && write.logs()
+    {
+        if reader.no_ack {
+            effect::moved(write, key.bytes, &reader.group);
+        } else {
+            let (mut again, mut ids) = (range.again(), Vec::new());
+            while let Some(entry) = again.next_entry() {
+                ids.push(entry.id);
+            }
+            effect::given(write, key.bytes, &reader.group, &ids, true);
+        }
+    }
     Ok(Given { fresh, found })
 }
 
@@ -406,7 +424,7 @@ fn serve(cx: &mut Cx<'_>, key: Key<'_>, reader: &Reader, count: usize) -> Result
         Ok(Some(_)) => return Err(GROUP_GONE),
         _ => return Err(KEY_GONE),
     }
-    let given = give(&mut write, Start::New, reader, (count, cx.reply.resp3))?;
+    let given = give((&mut write, key), Start::New, reader, (count, cx.reply.resp3))?;
     drop(write);
     if given.fresh {
         tell(cx, "xgroup-createconsumer", key.bytes);

@@ -51,6 +51,7 @@ pub fn incrbyfloat(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         Some(text) => text.with(|text| extended::incr_by_float(text, args.get(2))),
     };
     let sum = sum.map_err(|error| Error::new(error.text()))?;
+    write.effect(&[b"SET", key.bytes, &sum, b"KEEPTTL"]);
     write.set(New::Plain(&sum), Expiry::Keep);
     drop(write);
     cx.event(Class::STRING, "incrbyfloat", key.bytes);

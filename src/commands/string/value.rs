@@ -3,7 +3,7 @@
 use super::super::args::{Unit, expiry};
 use super::super::event::Class;
 use super::super::{Cx, Error};
-use crate::db::{Expiry, New};
+use crate::db::{Expiry, New, Write};
 use crate::resp::Args;
 
 /// Argument `i` as a value to store, without a copy when it was received into a block of its own.
@@ -99,6 +99,11 @@ pub fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         When::Equal(text) => old.as_ref().is_some_and(|old| old.with(|old| old == text)),
     };
     if act {
+        match options.expiry {
+            Expiry::At(at) => effect_at(&mut write, args.get(1), args.get(2), at),
+            Expiry::Keep => write.effect(&[b"SET", args.get(1), args.get(2), b"KEEPTTL"]),
+            Expiry::Never => write.effect(&[b"SET", args.get(1), args.get(2)]),
+        }
         write.set(value(args, 2), options.expiry);
     }
     drop(write);
@@ -111,6 +116,12 @@ pub fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         (false, false) => cx.reply.null(),
     }
     Ok(())
+}
+
+/// The effect of setting a string with a time.
+fn effect_at(write: &mut Write<'_, '_>, key: &[u8], value: &[u8], at: i64) {
+    let mut number = itoa::Buffer::new();
+    write.effect(&[b"SET", key, value, b"PXAT", number.format(at).as_bytes()]);
 }
 
 /// A string was set, perhaps with a time.
@@ -147,7 +158,10 @@ pub fn psetex(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 fn set_with_time(cx: &mut Cx<'_>, args: Args<'_>, unit: Unit) -> Result<(), Error> {
     let at = expiry(args.get(2), unit, cx.db.now, cx.row.command.name)?;
     let key = cx.key(args, 1);
-    cx.db.write(key).set(value(args, 3), Expiry::At(at));
+    let mut write = cx.db.write(key);
+    effect_at(&mut write, key.bytes, args.get(3), at);
+    write.set(value(args, 3), Expiry::At(at));
+    drop(write);
     was_set(cx, key.bytes, true);
     cx.reply.ok();
     Ok(())
@@ -158,6 +172,7 @@ pub fn getset(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let mut write = cx.db.write(key);
     let old = write.text()?;
     write.count_lookup();
+    write.effect(&[b"SET", key.bytes, args.get(2)]);
     write.set(value(args, 2), Expiry::Never);
     drop(write);
     was_set(cx, key.bytes, false);
@@ -170,7 +185,11 @@ pub fn getdel(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let mut write = cx.db.write(key);
     let old = write.text()?;
     write.count_lookup();
-    let removed = write.remove();
+    let removed = write.exists();
+    if removed {
+        write.effect(&[b"DEL", key.bytes]);
+        write.remove();
+    }
     drop(write);
     if removed {
         cx.event(Class::GENERIC, "del", key.bytes);
@@ -215,10 +234,22 @@ pub fn getex(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     write.count_lookup();
     write.touch();
     let timed = write.entry().is_some_and(|entry| entry.expiry().is_some());
+    let mut number = itoa::Buffer::new();
     let word = match change {
-        Some(at) if at <= write.now() => write.remove().then_some("del"),
-        Some(at) => write.expire(Some(at)).then_some("expire"),
-        None => (write.expire(None) && timed).then_some("persist"),
+        _ if !write.exists() => None,
+        Some(at) if at <= write.now() => {
+            write.effect(&[b"DEL", key.bytes]);
+            write.remove().then_some("del")
+        }
+        Some(at) => {
+            write.effect(&[b"PEXPIREAT", key.bytes, number.format(at).as_bytes()]);
+            write.expire(Some(at)).then_some("expire")
+        }
+        None if timed => {
+            write.effect(&[b"PERSIST", key.bytes]);
+            write.expire(None).then_some("persist")
+        }
+        None => None,
     };
     drop(write);
     if let Some(word) = word {

@@ -21,10 +21,14 @@ fn wait_for_one(cx: &mut Cx<'_>, args: Args<'_>, end: End) -> Result<(), Error> 
     let serve = move |cx: &mut Cx<'_>, key: Key<'_>| {
         let voice = cx.voice();
         let Cx { db, reply, .. } = cx;
-        pop((db, reply, voice), key, (end, 1), Shape::Flat, |reply, _| {
+        let popped = pop((db, reply, voice), key, (end, 1), Shape::Flat, |reply, _| {
             reply.array(3);
             reply.bulk(key.bytes);
-        })
+        })?;
+        if popped {
+            db.effect(&[end.command(), key.bytes]);
+        }
+        Ok(popped)
     };
     wait(cx, &keys, until, Box::new(serve))
 }

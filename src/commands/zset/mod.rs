@@ -18,6 +18,7 @@ mod stretch;
 
 use super::ahead::Ahead;
 use super::notes::{Arg, Notes, at};
+use super::table::ANY;
 use super::table::Handler;
 use super::{Args, Command, Cx, Error, Flags, Group, KeySpec};
 
@@ -84,6 +85,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(LOG),
     row("zadd", -4, ADD, add::zadd)
+        .one_write(ANY)
         .beyond(Ahead::Scored(2))
         .notes(&ZADD)
         .keys(UPDATE)
@@ -119,6 +121,7 @@ pub static COMMANDS: &[Command] = &[
         )
         .cost(MERGE),
     row("zincrby", 4, ADD, add::zincrby)
+        .one_write(ANY)
         .beyond(Ahead::Ranked(3))
         .keys(INCREASE)
         .doc(
@@ -230,6 +233,7 @@ pub static COMMANDS: &[Command] = &[
         .doc("2.0.0", "key member [WITHSCORE]", "Returns a member's rank, counted from the lowest.")
         .cost(LOG),
     row("zrem", -3, TAKE, remove::zrem)
+        .one_write(ANY)
         .beyond(Ahead::Ranked(2))
         .notes(&ZREM)
         .keys(DELETE)

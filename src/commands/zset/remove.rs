@@ -117,6 +117,14 @@ pub enum End {
 }
 
 impl End {
+    /// The command that takes members off it.
+    pub const fn command(self) -> &'static [u8] {
+        match self {
+            Self::Min => b"ZPOPMIN",
+            Self::Max => b"ZPOPMAX",
+        }
+    }
+
     const fn word(self) -> &'static str {
         match self {
             Self::Min => "zpopmin",
@@ -292,7 +300,19 @@ pub fn pop_named(
     key: Key<'_>,
     what: (End, usize),
 ) -> Result<bool, Error> {
-    pop(to, key, what, Shape::Pairs, |reply, n| stretch::popped_head(reply, key.bytes, n))
+    let (db, reply, voice) = to;
+    let head = |reply: &mut Reply, n| stretch::popped_head(reply, key.bytes, n);
+    let popped = pop((db, reply, voice), key, what, Shape::Pairs, head)?;
+    if popped {
+        effect(db, key, what);
+    }
+    Ok(popped)
+}
+
+/// What ZMPOP and BZMPOP do is to take members off one key.
+fn effect(db: &mut Access<'_>, key: Key<'_>, (end, count): (End, usize)) {
+    let mut number = itoa::Buffer::new();
+    db.effect(&[end.command(), key.bytes, number.format(count).as_bytes()]);
 }
 
 pub fn zmpop(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
@@ -333,6 +353,7 @@ fn pop_many_of(
         Outcome::Few => None,
         Outcome::Later => Some(Ok(())),
         Outcome::Done(removed) => {
+            effect(&mut cx.db, key, (end, count));
             told(cx, key.bytes, end.word(), removed.emptied());
             Some(stretch::begin(cx, end.shown(removed).popped(key.bytes)))
         }

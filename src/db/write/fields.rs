@@ -63,6 +63,17 @@ impl Write<'_, '_> {
             return 0;
         }
         debug_assert!(!self.dirty, "what is over goes first");
+        if self.access.logs() {
+            let fields = match self.entry().map(Entry::kind) {
+                Some(Kind::Compact(compact)) => Small::new(compact.form, compact.bytes).over(now),
+                _ => match self.peek_object() {
+                    Some(Object::Hash(hash)) => hash.over(now, most),
+                    Some(Object::Draft(draft)) => draft.view().over(now),
+                    _ => Vec::new(),
+                },
+            };
+            self.access.log_fields_gone(self.db, self.key.bytes, &fields);
+        }
         let (gone, emptied) = match self.entry().map(Entry::kind) {
             Some(Kind::Compact(Compact { kind, form, bytes })) => {
                 let mut draft = Draft::new(Vec::new(), form, bytes);

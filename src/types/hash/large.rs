@@ -234,6 +234,12 @@ impl Large {
         gone
     }
 
+    /// The names of fields that are over, those that [`Large::expire`] would remove.
+    pub fn over(&self, now: i64, most: usize) -> Vec<Vec<u8>> {
+        let over = self.ends.iter().take(most).take_while(|(end, _)| *end <= now);
+        over.map(|(_, at)| Content::of(self.table.at(*at)).name.to_vec()).collect()
+    }
+
     /// Whether threads may share it: no field ends by itself, as that is kept track of for all together.
     #[inline]
     pub fn is_shareable(&self) -> bool {

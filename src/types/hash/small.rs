@@ -59,6 +59,13 @@ impl<'b> Small<'b> {
         if self.expiring { self.all().filter_map(|field| field.end).min() } else { None }
     }
 
+    /// The names of fields that are over.
+    pub fn over(self, now: i64) -> Vec<Vec<u8>> {
+        let over = self.all().filter(|field| is_over(field.end, now));
+        let mut scratch = Vec::new();
+        over.map(|field| field.name.text(&mut scratch).to_vec()).collect()
+    }
+
     /// The same hash in the large form.
     pub fn to_large(&self) -> Large {
         let mut large = Large::new();

@@ -77,6 +77,15 @@ impl Bounds {
         self.len > 0 && self.first <= self.deleted && id <= self.deleted
     }
 
+    /// How many entries a group has read when it goes on to the next one, `id`, if that can be told.
+    fn read_on(&self, read: Option<u64>, id: Id) -> Option<u64> {
+        match read {
+            Some(read) if !self.has_gaps_from(id) => Some(read.wrapping_add(1)),
+            read if self.added == 0 => read,
+            _ => self.read_up_to(id),
+        }
+    }
+
     /// How many entries a group has not read yet, if that can be told.
     pub fn lag(&self, group: &Group) -> Option<i64> {
         let left = |read: u64| self.added.wrapping_sub(read).cast_signed();
@@ -252,11 +261,7 @@ impl Stream {
         let range = self.tree.range(from, Id::MAX, most, false);
         let mut given = range.again();
         while let Some(entry) = given.next_entry() {
-            group.read = match group.read {
-                Some(read) if !self.bounds.has_gaps_from(entry.id) => Some(read.wrapping_add(1)),
-                read if self.bounds.added == 0 => read,
-                _ => self.bounds.read_up_to(entry.id),
-            };
+            group.read = self.bounds.read_on(group.read, entry.id);
             group.last = entry.id;
             if !forget {
                 group.assign(entry.id, Pending { owner, delivered: now, count: 1 });
@@ -268,6 +273,19 @@ impl Stream {
             consumer.active = Some(now);
         }
         Some(range)
+    }
+
+    /// Moves a group on to `last`, if that is further. It counts as read if it is the next entry.
+    pub fn advance(&mut self, name: &[u8], last: Id) {
+        let Some(group) = self.groups.get_mut(name).filter(|group| group.last < last) else {
+            return;
+        };
+        let from = group.last.next().unwrap_or(Id::MAX);
+        let next = self.tree.range(from, Id::MAX, 1, false).next_entry().map(|entry| entry.id);
+        if next == Some(last) {
+            group.read = self.bounds.read_on(group.read, last);
+        }
+        group.last = last;
     }
 
     /// What a consumer has pending from `from` on, at most `most`: shows `each` the name, and the entry

@@ -247,7 +247,7 @@ impl Range {
     }
 
     /// The same from its beginning, if `self` has not been read yet.
-    pub(super) fn again(&self) -> Self {
+    pub fn again(&self) -> Self {
         let Self { block, at, from, to, back, left, .. } = *self;
         Self { blocks: self.blocks.clone(), block, at, from, to, back, left }
     }

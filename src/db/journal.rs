@@ -1,0 +1,353 @@
+//! What the log is to say: effects of commands, numbered in the one order in which they took hold.
+//!
+//! An *effect* is a command that makes of a copy of the data set what the original did (mostly the client's
+//! own; `EXPIRE` becomes `PEXPIREAT`). Effects of one step make one *record*. Who writes the log takes
+//! records from here; while nobody does ([`Wants::LOGGED`] is not set) nothing of this is paid for.
+//!
+//! - **J1** A record gets its number from one counter while the stripes of all keys that it concerns are
+//!   held (or the gate is). So records of one key are numbered in the order of its changes, and
+//!   whoever applies all records up to a number, in order, has a state that existed.
+//! - **J2** Numbers have no gaps: each that was given belongs to a record that is handed over, at the
+//!   latest when its thread leaves the keyspace. Nothing that can fail stands between the two.
+//! - **J3** A step is one record, in MULTI and EXEC if it has several effects: nobody who stops at any
+//!   number sees half of it.
+//! - **J4** The log is turned on and off in exclusive mode only, so no step is half in it.
+//!
+//! Numbers come from one `fetch_add`, and records travel by batches: a thread fills a [`Page`] and puts it
+//! into its tray at the end of its batch, which costs one uncontended lock for up to 64 commands. See
+//! decision 0013 for what was measured against it.
+
+use super::access::Access;
+use super::local::Local;
+use super::outbox::Wants;
+use crate::resp::Args;
+use crate::resp::args::encode;
+use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Ordering};
+use parking_lot::Mutex;
+
+/// Where a record stands in its [`Page`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Its place in the one order, from 1 on.
+    pub number: u64,
+    /// Its bytes.
+    pub start: usize,
+    /// Where they end.
+    pub end: usize,
+    /// The database that must be selected before it.
+    pub db: u32,
+    /// The one that is selected after it.
+    pub db_after: u32,
+}
+
+/// Records of one thread, in ascending order of their numbers.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Commands in RESP.
+    pub bytes: Vec<u8>,
+    /// The records. Bytes that belong to none mean nothing.
+    pub marks: Vec<Mark>,
+}
+
+impl Page {
+    /// Where the last record ends.
+    fn end(&self) -> usize {
+        self.marks.last().map_or(0, |mark| mark.end)
+    }
+}
+
+/// Room that a new page begins with, at most: it is probably as long as the one before.
+const ROOM: usize = 64 * 1024;
+
+/// The order of effects, and the way to whoever writes them down.
+#[derive(Debug)]
+pub struct Journal {
+    /// The greatest number given.
+    last: CachePadded<AtomicU64>,
+    /// Bytes handed over and not taken care of.
+    waiting: CachePadded<AtomicUsize>,
+    trays: Box<[CachePadded<Mutex<Vec<Page>>>]>,
+}
+
+impl Journal {
+    pub(super) fn new(seats: usize) -> Self {
+        Self {
+            last: CachePadded::new(AtomicU64::new(0)),
+            waiting: CachePadded::default(),
+            trays: (0..seats).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    /// The greatest number given so far. What a thread has seen in memory has at most this number once the
+    /// stripe of it is free.
+    #[inline]
+    pub fn last(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// Bytes that wait to be written.
+    #[inline]
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many threads there may be.
+    pub fn seats(&self) -> usize {
+        self.trays.len()
+    }
+
+    /// Hands a thread's records over (J2): when its batch is over, with no stripe held. Says whether
+    /// there were any.
+    #[inline]
+    pub fn hand_over(&self, local: &mut Local) -> bool {
+        let any = !local.pen.page.marks.is_empty();
+        if any {
+            self.put(local.seat, &mut local.pen.page);
+        }
+        any
+    }
+
+    #[cold]
+    fn put(&self, seat: usize, page: &mut Page) {
+        self.waiting.fetch_add(page.bytes.len(), Ordering::Relaxed);
+        let fresh = Page {
+            bytes: Vec::with_capacity(page.bytes.len().min(ROOM)),
+            marks: Vec::with_capacity(page.marks.len()),
+        };
+        self.trays[seat].lock().push(std::mem::replace(page, fresh));
+    }
+
+    /// Takes what `seat` has handed over, in order.
+    pub fn take(&self, seat: usize, into: &mut Vec<Page>) {
+        into.append(&mut self.trays[seat].lock());
+    }
+
+    /// So many bytes that were taken wait no more.
+    pub fn done(&self, bytes: usize) {
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// One thread's records that are not handed over, and the effects of the step at hand.
+#[derive(Debug, Default)]
+pub struct Pen {
+    pub(super) page: Page,
+    /// Effects of the step at hand.
+    bytes: Vec<u8>,
+    /// How many.
+    effects: usize,
+    /// The database that the first of them is for, and the last.
+    dbs: (u32, u32),
+    /// Where in `page` the command at hand stands, which is to be the effect of the one change that
+    /// it makes.
+    proposal: Option<(usize, u32)>,
+    /// The command at hand has changed something.
+    changed: bool,
+    /// It said itself what its effect is.
+    said: bool,
+}
+
+/// The effect that selects a database.
+pub fn encode_select(bytes: &mut Vec<u8>, db: u32) {
+    let mut number = itoa::Buffer::new();
+    encode(bytes, [b"SELECT".as_slice(), number.format(db).as_bytes()].into_iter());
+}
+
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+
+impl Pen {
+    /// Makes room for one more effect of the step, in `db`.
+    fn next(&mut self, db: u32) -> &mut Vec<u8> {
+        if self.effects == 0 {
+            self.dbs = (db, db);
+        } else if self.dbs.1 != db {
+            self.dbs.1 = db;
+            encode_select(&mut self.bytes, db);
+        }
+        self.effects += 1;
+        &mut self.bytes
+    }
+
+    /// The effects of the step become a record.
+    fn record(&mut self, last: &AtomicU64) {
+        let page = &mut self.page;
+        let start = page.bytes.len();
+        if self.effects > 1 {
+            page.bytes.extend_from_slice(MULTI); // J3
+        }
+        page.bytes.append(&mut self.bytes);
+        if self.effects > 1 {
+            page.bytes.extend_from_slice(EXEC);
+        }
+        if self.bytes.capacity() > ROOM {
+            self.bytes = Vec::new();
+        }
+        self.effects = 0;
+        let (end, (db, db_after)) = (page.bytes.len(), self.dbs);
+        // AcqRel: who sees a number given (`Journal::last`) sees what had been done before it.
+        let number = last.fetch_add(1, Ordering::AcqRel) + 1;
+        page.marks.push(Mark { number, start, end, db, db_after });
+    }
+}
+
+impl Access<'_> {
+    /// Whether effects are wanted at all.
+    #[inline(always)]
+    pub fn logs(&self) -> bool {
+        self.keyspace.wants(Wants::LOGGED)
+    }
+
+    /// Says the effect of the command at hand, for the selected database, in place of the command as it
+    /// was sent. Several make one step. What makes its change by one [`super::Write`] must say it before
+    /// that is dropped ([`super::Write::effect`]), and only if there is a change.
+    #[inline(always)]
+    pub fn effect(&mut self, words: &[&[u8]]) {
+        self.effect_in(self.db, words);
+    }
+
+    /// As [`Access::effect`], for another database.
+    #[inline(always)]
+    pub fn effect_in(&mut self, db: usize, words: &[&[u8]]) {
+        if self.logs() {
+            self.say_effect(db, words);
+        }
+    }
+
+    /// As [`Access::effect`], if the command at hand has changed anything.
+    pub fn effect_of_change(&mut self, words: &[&[u8]]) {
+        if self.local.pen.changed {
+            self.effect(words);
+        }
+    }
+
+    #[cold]
+    fn say_effect(&mut self, db: usize, words: &[&[u8]]) {
+        let within = self.is_in_step();
+        let pen = &mut self.local.pen;
+        if pen.proposal.is_some() && !within {
+            let start = pen.page.end();
+            pen.page.bytes.truncate(start);
+            pen.proposal = Some((start, db as u32));
+            encode(&mut pen.page.bytes, words.iter().copied());
+        } else {
+            encode(pen.next(db as u32), words.iter().copied());
+            pen.said = true;
+        }
+    }
+
+    /// The command at hand has no effect on a copy, or said all of it.
+    #[inline(always)]
+    pub fn no_other_effect(&mut self) {
+        self.local.pen.said = true;
+    }
+
+    /// The command at hand changed something that is no key.
+    #[inline(always)]
+    pub fn changed(&mut self) {
+        self.local.pen.changed = true;
+    }
+
+    /// The command at hand makes its one change by one [`super::Write`], and its effect is the command
+    /// itself. [`Access::withdraw`] must follow.
+    #[inline]
+    pub fn propose(&mut self, args: Args<'_>) {
+        let bytes = &mut self.local.pen.page.bytes;
+        let start = bytes.len();
+        args.encode(bytes);
+        self.local.pen.proposal = Some((start, self.db as u32));
+    }
+
+    /// The command of [`Access::propose`] is done.
+    #[inline]
+    pub fn withdraw(&mut self) {
+        let pen = &mut self.local.pen;
+        if pen.proposal.take().is_some() {
+            let end = pen.page.end();
+            pen.page.bytes.truncate(end);
+        }
+        (pen.changed, pen.said) = (false, false);
+    }
+
+    /// A key was changed under its stripe, which is still held.
+    #[inline]
+    pub(super) fn log_change(&mut self) {
+        let within = self.is_in_step();
+        let pen = &mut self.local.pen;
+        match pen.proposal {
+            Some((start, db)) if !within => {
+                pen.proposal = None;
+                // A key that was over may have been buried meanwhile: its record stands behind this.
+                let behind = pen.page.marks.last().filter(|mark| mark.start > start);
+                let end = behind.map_or(pen.page.bytes.len(), |mark| mark.start);
+                let number = self.keyspace.journal.last.fetch_add(1, Ordering::AcqRel) + 1;
+                pen.page.marks.push(Mark { number, start, end, db, db_after: db });
+            }
+            _ => pen.changed = true,
+        }
+    }
+
+    /// A key went by itself: its time was over, or memory short.
+    #[cold]
+    pub(super) fn log_gone(&mut self, db: usize, key: &[u8], lazily: bool) {
+        let word: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+        encode(self.local.pen.next(db as u32), [word, key].into_iter());
+    }
+
+    /// Fields of a hash were over.
+    #[cold]
+    pub(super) fn log_fields_gone(&mut self, db: usize, key: &[u8], fields: &[Vec<u8>]) {
+        let words = [b"HDEL".as_slice(), key].into_iter().chain(fields.iter().map(Vec::as_slice));
+        let words: Vec<&[u8]> = words.collect();
+        encode(self.local.pen.next(db as u32), words.into_iter());
+    }
+
+    /// The command at hand is done: unless it said otherwise its effect is what the client sent.
+    #[cold]
+    pub fn settle_effect(&mut self, args: Args<'_>) {
+        let db = self.db as u32;
+        let pen = &mut self.local.pen;
+        if pen.changed && !pen.said {
+            args.encode(pen.next(db));
+        }
+        (pen.changed, pen.said) = (false, false);
+        if !self.is_in_step() {
+            self.record();
+        }
+    }
+
+    /// Somebody was served who waited: what that did was said, and is a record of its own.
+    #[inline]
+    pub fn served(&mut self) {
+        if self.logs() {
+            let pen = &mut self.local.pen;
+            debug_assert!(!pen.changed || pen.said, "whoever serves says the effect");
+            (pen.changed, pen.said) = (false, false);
+            self.record();
+        }
+    }
+
+    /// The effects so far become a record of their own, before the step is over: what follows is not
+    /// part of them.
+    #[inline]
+    pub fn record(&mut self) {
+        if self.local.pen.effects > 0 {
+            self.local.pen.record(&self.keyspace.journal.last);
+        }
+    }
+}
+
+impl super::Write<'_, '_> {
+    /// As [`Access::effect`], for the key's database: before the change is told by dropping this.
+    #[inline(always)]
+    pub fn effect(&mut self, words: &[&[u8]]) {
+        let (access, db) = self.way();
+        access.effect_in(db, words);
+    }
+
+    /// Whether effects are wanted at all.
+    #[inline(always)]
+    pub fn logs(&mut self) -> bool {
+        self.way().0.logs()
+    }
+}
