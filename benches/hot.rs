@@ -128,6 +128,7 @@ fn shared(workers: usize) -> Arc<Shared> {
         run_id: "0".repeat(40),
         process: Process::new(),
         switches: commands::debug::Switches::default(),
+        persist: commands::persist::State::default(),
         catalog: commands::scripting::Catalog::new(workers),
     })
 }

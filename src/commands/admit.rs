@@ -55,6 +55,11 @@ pub fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Resu
         ))
         .into());
     }
+    if cx.shared.conditions.bits() & Conditions::LOADING != 0
+        && !row.command.flags.has(Flags::LOADING)
+    {
+        return Err(Error::new("LOADING Redis is loading the dataset in memory").into());
+    }
     if is_paused(cx, flags, args) {
         cx.session.after = After::Paused;
         return Err(Refusal::Wait);

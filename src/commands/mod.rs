@@ -38,6 +38,7 @@ pub mod memory;
 pub mod monitor;
 pub mod notes;
 pub mod page;
+pub mod persist;
 pub mod pubsub;
 pub mod room;
 pub mod run;
@@ -93,6 +94,7 @@ pub static GROUPS: &[&[Command]] = &[
     lolwut::COMMANDS,
     memory::COMMANDS,
     monitor::MONITOR,
+    persist::COMMANDS,
     pubsub::COMMANDS,
     set::COMMANDS,
     scripting::COMMANDS,
@@ -130,6 +132,8 @@ pub struct Shared {
     pub process: Process,
     /// What DEBUG turns on and off.
     pub switches: debug::Switches,
+    /// Loading and saving.
+    pub persist: persist::State,
     /// Scripts and functions.
     pub catalog: scripting::Catalog,
 }

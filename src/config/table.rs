@@ -255,7 +255,7 @@ pub static PARAMS: &[Param] = &[
     Param::new("save", special("SECONDS CHANGES, repeated; empty for never", special::save_points, special::add_save_points), "3600 1 300 100 60 10000",
         "Save when CHANGES writes happened within SECONDS.").live().multi().accumulates().lines_of(2).harness(NO_PERSISTENCE),
     Param::new("dbfilename", text!(dbfilename, special::file_name), "dump.rdb",
-        "File of the snapshot.").live().protected().harness(NO_PERSISTENCE),
+        "File of the snapshot, loaded at the start if it is there.").live().protected(),
     Param::new("rdbcompression", boolean!(rdbcompression), "yes",
         "Compress strings in snapshots and dumps, where that makes them shorter.").live(),
     Param::new("rdbchecksum", boolean!(rdbchecksum), "yes",

@@ -205,7 +205,7 @@ impl Engine {
 }
 
 /// How accesses are recorded under the configured eviction policy.
-fn policy(config: &Config) -> Policy {
+pub fn policy(config: &Config) -> Policy {
     Policy {
         lfu: config.maxmemory_policy.uses_lfu(),
         log_factor: config.lfu_log_factor,

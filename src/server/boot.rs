@@ -3,6 +3,7 @@
 use super::accept::Acceptor;
 use super::background::Background;
 use super::http::Http;
+use super::loading::Loading;
 use super::logging::{self, Log, Options};
 use super::start;
 use crate::clock::Clock;
@@ -125,16 +126,19 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     let metrics = config::metrics(&shared.config.get());
     let http = Http::start(Arc::clone(&shared), &metrics)?;
     let failed = |error: io::Error| format!("Cannot start: {error}");
+    let loading = Loading::start(&shared)?;
     let (workers, threads) = spawn(&shared).map_err(failed)?;
     let background = Background::start(Arc::clone(&shared)).map_err(failed)?;
     let mut acceptor = Acceptor::new(Arc::clone(&shared), workers, tcp, unix).map_err(failed)?;
-    tracing::info!("Ready to accept connections");
+    if loading.is_over() {
+        tracing::info!("Ready to accept connections");
+    }
     acceptor.serve_metrics(http, metrics);
     acceptor.run();
     shared.control.stop(); // a script that runs ends now, and lets the background go
     drop(background);
     acceptor.stop(threads); // and with it the metrics port, which says `stopping` until then
-    Ok(())
+    loading.end()
 }
 
 /// What follows from a configuration at once, in whatever thread changed it.
@@ -167,6 +171,7 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
         run_id: random_id(),
         process: Process::new(),
         switches: crate::commands::debug::Switches::default(),
+        persist: crate::commands::persist::State::default(),
         catalog: crate::commands::scripting::Catalog::new(workers),
         config_file,
         config: Live::new(config),

@@ -7,6 +7,7 @@ mod accept;
 pub mod background;
 mod boot;
 mod http;
+mod loading;
 pub mod logging;
 pub mod start;
 mod stop;

@@ -33,6 +33,8 @@ impl Conditions {
     pub const MAXMEMORY: u32 = 1 << 3;
     /// A script runs for longer than others are willing to wait.
     pub const BUSY: u32 = 1 << 8;
+    /// Data is being loaded: what needs it is refused.
+    pub const LOADING: u32 = 1 << 9;
     /// Each command is timed by itself: the slow log or the latency monitor wants short times.
     pub const PRECISE: u32 = 1 << 4;
     /// Clients wait for keys: writes of those serve them.

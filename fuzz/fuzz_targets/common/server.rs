@@ -38,6 +38,7 @@ impl Server {
             run_id: "0".repeat(40),
             process: Process::new(),
             switches: debug::Switches::default(),
+            persist: persist::State::default(),
             catalog: scripting::Catalog::new(1),
         });
         let client = shared.clients.add(Origin::default());

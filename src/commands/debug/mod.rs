@@ -7,6 +7,7 @@
 mod digest;
 mod inspect;
 mod protocol;
+mod reload;
 mod switches;
 
 use super::args::integer;
@@ -101,6 +102,13 @@ static SUBCOMMANDS: &[Sub] = &[
         "<size>",
         "Elements from this size on get a node of their own.",
         packed,
+    ),
+    sub(
+        "RELOAD",
+        2..=5,
+        "[MERGE] [NOFLUSH] [NOSAVE]",
+        "Saves all data and loads it again.",
+        reload::reload,
     ),
     sub(
         "REPLYBUFFER",

@@ -151,6 +151,7 @@ mod tests {
             run_id: "0".repeat(40),
             process: Process::new(),
             switches: crate::commands::debug::Switches::default(),
+            persist: crate::commands::persist::State::default(),
             catalog: crate::commands::scripting::Catalog::new(1),
         }
     }

@@ -1,14 +1,16 @@
-//! Section Persistence: the state of a server that keeps its data in memory only. Tools read these
-//! fields, so they are there, with the values that are true without snapshot and log.
+//! Section Persistence: snapshots and the log. Tools read all of these fields, so those of what is not
+//! built are there, too, with the values that are true without it.
 
-use super::field::{Field, float, int, status};
-use super::snapshot::signed;
+use super::field::{Field, Tell, family, float, int, status};
+use super::snapshot::{Snapshot, signed};
 
 /// Section Persistence.
 pub static FIELDS: &[Field] = &[
-    int("loading", "Whether data is being loaded.", |_| 0).gauge("redis_loading_dump_file"),
+    int("loading", "Whether data is being loaded.", |s| i64::from(s.shared.persist.is_loading()))
+        .gauge("redis_loading_dump_file"),
     int("async_loading", "Whether data is being loaded beside the served data.", |_| 0)
         .gauge("redis_async_loading"),
+    family("loading_<field>", "How far loading is, while data is being loaded.", loading),
     int("current_cow_peak", "Bytes copied for a snapshot, at most.", |_| 0),
     int("current_cow_size", "Bytes copied for a snapshot.", |_| 0),
     int("current_cow_size_age", "Age of that figure in seconds.", |_| 0),
@@ -16,27 +18,32 @@ pub static FIELDS: &[Field] = &[
     int("current_save_keys_processed", "Keys that a snapshot has written.", |_| 0),
     int("current_save_keys_total", "Keys that a snapshot will write.", |_| 0),
     int("rdb_changes_since_last_save", "Changes of the data set.", |s| {
-        signed(s.keyspace.total(crate::db::Counters::changes))
+        signed(s.shared.persist.changes_since(s.keyspace.total(crate::db::Counters::changes)))
     })
     .gauge("redis_rdb_changes_since_last_save"),
     int("rdb_bgsave_in_progress", "Whether a snapshot is written.", |_| 0)
         .gauge("redis_rdb_bgsave_in_progress"),
     int("rdb_last_save_time", "When the last snapshot was written, or the start.", |s| {
-        s.shared.started_ms / 1000
+        s.shared.persist.saved().unwrap_or(s.shared.started_ms) / 1000
     })
     .gauge("redis_rdb_last_save_timestamp_seconds"),
-    status("rdb_last_bgsave_status", "Whether the last snapshot succeeded.", |_| true)
-        .gauge("redis_rdb_last_bgsave_status"),
+    status("rdb_last_bgsave_status", "Whether the last snapshot succeeded.", |s| {
+        s.shared.persist.is_saved()
+    })
+    .gauge("redis_rdb_last_bgsave_status"),
     int("rdb_last_bgsave_time_sec", "Seconds that it took; -1 without one.", |_| -1)
         .gauge("redis_rdb_last_bgsave_duration_sec"),
     int("rdb_current_bgsave_time_sec", "Seconds that the present one takes.", |_| -1)
         .gauge("redis_rdb_current_bgsave_duration_sec"),
-    int("rdb_saves", "Snapshots written.", |_| 0).counter("redis_rdb_saves_total"),
+    int("rdb_saves", "Snapshots written.", |s| signed(s.shared.persist.saves()))
+        .counter("redis_rdb_saves_total"),
     int("rdb_last_cow_size", "Bytes copied for the last snapshot.", |_| 0)
         .gauge("redis_rdb_last_cow_size_bytes"),
-    int("rdb_last_load_keys_expired", "Keys that were over when loaded.", |_| 0)
-        .gauge("redis_rdb_last_load_expired_keys"),
-    int("rdb_last_load_keys_loaded", "Keys loaded.", |_| 0)
+    int("rdb_last_load_keys_expired", "Keys that were over when loaded.", |s| {
+        signed(s.shared.persist.last_loaded().1)
+    })
+    .gauge("redis_rdb_last_load_expired_keys"),
+    int("rdb_last_load_keys_loaded", "Keys loaded.", |s| signed(s.shared.persist.last_loaded().0))
         .gauge("redis_rdb_last_load_loaded_keys"),
     int("aof_enabled", "Whether there is an append-only file.", |_| 0).gauge("redis_aof_enabled"),
     int("aof_rewrite_in_progress", "Whether it is being rewritten.", |_| 0)
@@ -60,3 +67,18 @@ pub static FIELDS: &[Field] = &[
     int("module_fork_last_cow_size", "Always 0: there are no modules.", |_| 0)
         .gauge("redis_module_fork_last_cow_size"),
 ];
+
+/// Time that the rest of a file takes if it goes on as until now.
+fn loading(snapshot: &Snapshot<'_>, tell: &mut Tell<'_>) {
+    let Some((began, total, done)) = snapshot.shared.persist.loading() else { return };
+    let seconds = (snapshot.now - began).max(0) as f64 / 1000.0;
+    let left = total.saturating_sub(done);
+    let share = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
+    let eta = if done == 0 { 1.0 } else { seconds / done as f64 * left as f64 };
+    tell("loading_start_time", &(began / 1000).to_string());
+    tell("loading_total_bytes", &total.to_string());
+    tell("loading_rdb_used_mem", "0");
+    tell("loading_loaded_bytes", &done.to_string());
+    tell("loading_loaded_perc", &format!("{share:.2}"));
+    tell("loading_eta_seconds", &format!("{eta:.0}"));
+}

@@ -211,6 +211,9 @@ impl Server {
             Page::Ready if self.shared.control.is_stopping() => {
                 response(Status::Unavailable, PLAIN, "stopping\n", body)
             }
+            Page::Ready if self.shared.persist.is_loading() => {
+                response(Status::Unavailable, PLAIN, "loading\n", body)
+            }
             Page::Ready => response(Status::Ok, PLAIN, "ready\n", body),
             Page::Metrics => response(Status::Ok, PROMETHEUS, &export::page(&self.shared), body),
         }

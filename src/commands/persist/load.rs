@@ -1,0 +1,107 @@
+//! Loading the file of a snapshot.
+//!
+//! - **L1** One thread scans, the others check and build values ([`crate::rdb::file`]); they take batches
+//!   from a short queue, so memory is bounded by a few blocks whatever the file.
+//! - **L2** Libraries of functions are taken over all together, when all of the file is read.
+
+use super::super::Shared;
+use super::super::scripting::Interpreter;
+use super::super::scripting::catalog::Libraries;
+use crate::db::{Access, Counters};
+use crate::rdb::Forms;
+use crate::rdb::file::{Batch, Counts, Inserter, LoadError, Scanner};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// How a snapshot is loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mode {
+    /// Keys and libraries that are there already are replaced; else they are an error.
+    pub replaces: bool,
+}
+
+/// What an inserting thread begins with.
+pub fn inserter(shared: &Shared, now: i64, mode: Mode) -> Inserter {
+    let forms = Forms::of(&shared.config.get(), shared.switches.packed_threshold());
+    Inserter::new(forms, now, mode.replaces)
+}
+
+/// Opens the snapshot; none if there is no such file.
+pub fn open(shared: &Shared, path: &Path) -> Result<Option<Scanner<File>>, LoadError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let total = file.metadata().map_or(0, |about| about.len());
+    let config = shared.config.get();
+    let scanner = Scanner::new(file, shared.keyspace.databases(), config.rdbchecksum)?;
+    shared.persist.begin_loading(shared.keyspace.clock.now(), total);
+    tell(&scanner.aux);
+    Ok(Some(scanner))
+}
+
+fn tell(aux: &[(Vec<u8>, Vec<u8>)]) {
+    for (name, value) in aux {
+        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+        tracing::debug!("The snapshot says {name}: {value}");
+    }
+}
+
+/// Scans to the end, and gives each batch to `take`, which says whether it wants more.
+pub fn scan<R: Read>(
+    shared: &Shared,
+    scanner: &mut Scanner<R>,
+    mut take: impl FnMut(Batch) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
+    while let Some(batch) = scanner.next()? {
+        take(batch)?;
+        shared.persist.progress(scanner.position());
+    }
+    Ok(())
+}
+
+/// Takes over the libraries of a snapshot (L2).
+pub fn functions(shared: &Shared, texts: &[Vec<u8>], mode: Mode) -> Result<(), String> {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let lossy = |text: Vec<u8>| String::from_utf8_lossy(&text).into_owned();
+    let mut interpreter = Interpreter::new().map_err(lossy)?;
+    let mut libraries = Vec::new();
+    for text in texts {
+        libraries.push(interpreter.load(&shared.catalog, text).map_err(lossy)?);
+    }
+    shared.catalog.change(|all: &mut Libraries| {
+        libraries.into_iter().try_for_each(|library| all.add(library, mode.replaces))
+    })
+}
+
+/// Loads the snapshot at `path` in this thread; false if there is none.
+pub fn from_disk(
+    shared: &Shared,
+    access: &mut Access<'_>,
+    (path, mode): (&Path, Mode),
+) -> Result<bool, String> {
+    let Some(mut scanner) = open(shared, path).map_err(|error| error.to_string())? else {
+        return Ok(false);
+    };
+    let mut inserter = inserter(shared, access.now, mode);
+    let result = scan(shared, &mut scanner, |batch| inserter.insert(access, &batch));
+    let result = result.map_err(|error| error.to_string());
+    let result = result.and_then(|()| functions(shared, &scanner.functions, mode));
+    shared.persist.rebase(shared.keyspace.total(Counters::changes));
+    shared.persist.end_loading(inserter.counts);
+    report(inserter.counts);
+    result.map(|()| true)
+}
+
+/// Says what was loaded, in words for which tests wait.
+pub fn report(counts: Counts) {
+    let Counts { loaded, expired, empty } = counts;
+    tracing::info!(
+        "Done loading RDB, keys loaded: {loaded}, keys expired: {expired}, \
+         empty keys skipped: {empty}."
+    );
+}

@@ -1,0 +1,152 @@
+//! The data of the last run, loaded while the server already answers that it is loading.
+//!
+//! ```text
+//!   scanner ── batches of whole keys, a short queue ──► inserters, one a worker ──► keyspace
+//! ```
+//! Commands that need data are refused until all of it is there (`Conditions::LOADING`). A snapshot that
+//! cannot be loaded ends the process: to go on without the data would be to lose it at the next save.
+
+use crate::commands::Shared;
+use crate::commands::persist::load::{self, Mode};
+use crate::db::{Access, Counters};
+use crate::rdb::file::{Batch, Counts, LoadError, Scanner};
+use crate::session::control::{Order, Shutdown};
+use crate::session::pause::Conditions;
+use crate::sync::pin;
+use std::fs::File;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+/// Batches that wait for an inserter, for each inserter.
+const QUEUE: usize = 2;
+
+/// A thread that loads, and what became of it.
+#[derive(Debug)]
+pub struct Loading(Option<JoinHandle<Result<(), String>>>);
+
+impl Loading {
+    /// Begins to load the snapshot, if there is one.
+    pub fn start(shared: &Arc<Shared>) -> Result<Self, String> {
+        let config = shared.config.get();
+        let path = Path::new(&config.dbfilename);
+        let fatal = |error: LoadError| {
+            format!("Fatal error loading the DB {}: {error}. Exiting.", path.display())
+        };
+        let Some(scanner) = load::open(shared, path).map_err(fatal)? else {
+            return Ok(Self(None));
+        };
+        shared.conditions.set(Conditions::LOADING, true);
+        let shared = Arc::clone(shared);
+        let thread = thread::Builder::new().name("loading".into());
+        let thread = thread.spawn(move || {
+            let result = run(&shared, scanner);
+            if let Err(text) = &result {
+                tracing::error!("{text}");
+                shared
+                    .control
+                    .order(Order::Shutdown(Shutdown { nosave: true, ..Shutdown::default() }));
+            } else {
+                tracing::info!("Ready to accept connections");
+            }
+            result
+        });
+        thread.map(|thread| Self(Some(thread))).map_err(|error| format!("Cannot start: {error}"))
+    }
+
+    /// Whether there is nothing to load.
+    pub const fn is_over(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Waits for the end.
+    pub fn end(self) -> Result<(), String> {
+        match self.0.map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err("Loading the data ended by a panic".into()),
+        }
+    }
+}
+
+fn run(shared: &Shared, mut scanner: Scanner<File>) -> Result<(), String> {
+    let began = Instant::now();
+    let threads = shared.clients.workers().max(1);
+    let (sender, batches) = sync_channel(QUEUE * threads);
+    let batches = Mutex::new(batches);
+    let mut counts = Counts::default();
+    let result = thread::scope(|scope| {
+        let inserting: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| insert(shared, &batches))).collect();
+        let mut result = scan(shared, &mut scanner, sender);
+        for thread in inserting {
+            match thread.join() {
+                Ok(Ok(more)) => counts += more,
+                Ok(Err(error)) => result = Err(error), // the scanner ended because of it
+                Err(_) => {
+                    let fault = crate::rdb::Fault::Bad("a thread that loads panicked");
+                    result = Err(LoadError::At(0, fault));
+                }
+            }
+        }
+        result
+    });
+    let mode = Mode::default();
+    let result = result.map_err(|error| error.to_string());
+    let result = result.and_then(|()| load::functions(shared, &scanner.functions, mode));
+    result.map_err(|text| {
+        format!("Fatal error loading the DB, check server logs. Exiting. {text}")
+    })?;
+    load::report(counts);
+    shared.persist.rebase(shared.keyspace.total(Counters::changes));
+    shared.persist.end_loading(counts);
+    shared.conditions.set(Conditions::LOADING, false);
+    tracing::info!("DB loaded from disk: {:.3} seconds", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn scan(
+    shared: &Shared,
+    scanner: &mut Scanner<File>,
+    sender: SyncSender<Batch>,
+) -> Result<(), LoadError> {
+    load::scan(shared, scanner, |batch| {
+        let stopped = || std::io::Error::other("loading was given up");
+        if shared.control.is_stopping() {
+            return Err(stopped().into());
+        }
+        sender.send(batch).map_err(|_| stopped().into())
+    })
+}
+
+/// Stores batches until there are no more.
+fn insert(shared: &Shared, batches: &Mutex<Receiver<Batch>>) -> Result<Counts, LoadError> {
+    let keyspace = &shared.keyspace;
+    let mut local = keyspace.sit();
+    let mut inserter = load::inserter(shared, keyspace.clock.now(), Mode::default());
+    let policy = crate::net::policy(&shared.config.get());
+    loop {
+        let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = next else { return Ok(inserter.counts) };
+        keyspace.gate.enter(local.seat);
+        let pin = pin();
+        let mut access = Access::new(keyspace, &mut local, &pin, 0);
+        access.policy = policy;
+        let result = inserter.insert(&mut access, &batch);
+        local.idle(&pin);
+        drop(pin);
+        keyspace.gate.leave(local.seat);
+        if let Err(error) = result {
+            // Nobody takes what follows: the scanner finds the queue closed when all have ended.
+            drain(batches);
+            return Err(error);
+        }
+    }
+}
+
+/// Takes what is left, lest the scanner wait for ever.
+fn drain(batches: &Mutex<Receiver<Batch>>) {
+    while batches.lock().unwrap_or_else(PoisonError::into_inner).recv().is_ok() {}
+}
