@@ -22,7 +22,7 @@ impl Server {
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut child = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
                 .args(flags)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

@@ -132,7 +132,7 @@ fn everything(keyspace: &Keyspace, local: &mut Local) -> State {
             let write = access.write(Key::new(&key));
             let entry = write.entry().unwrap();
             let said = match entry.kind() {
-                Kind::Object => large(&mut Image::of(write.peek_object().unwrap())),
+                Kind::Object => large(&mut Image::of(write.peek_object().unwrap(), 0)),
                 kind => small(kind),
             };
             state.insert((db, key.clone()), (entry.expiry(), said));

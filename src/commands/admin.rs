@@ -2,7 +2,7 @@
 
 use super::notes::{Notes, at};
 use super::table::Group;
-use super::{Args, Command, Cx, Error, Flags, help};
+use super::{Args, Command, Cx, Error, Flags, help, slice};
 use crate::session::After;
 use crate::session::control::{Order, Shutdown};
 
@@ -56,6 +56,12 @@ fn modules(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// How often servers had refused to end when this one was asked to.
+struct Asked(u64);
+
+/// How often SHUTDOWN looks whether the server refuses, in milliseconds.
+const LOOK: u64 = 10;
+
 fn shutdown(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let mut how = Shutdown::default();
     let mut abort = false;
@@ -77,15 +83,21 @@ fn shutdown(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         // be called off would be waiting for replicas.
         return Err(Error::new("ERR No shutdown in progress."));
     }
-    tracing::warn!("User requested shutdown...");
-    if how.save && !how.force {
-        tracing::warn!(
-            "SHUTDOWN SAVE: data lives in memory only, so nothing can be saved, can't exit. \
-             SHUTDOWN NOSAVE loses the data and exits."
-        );
-        return Err(Error::new("ERR Errors trying to SHUTDOWN. Check logs."));
-    }
-    cx.shared.control.order(Order::Shutdown(how));
-    cx.session.after = After::Park(u64::MAX); // the connection ends with the server
+    let persist = &cx.shared.persist;
+    let asked = match slice::resume::<Asked>(cx) {
+        Some(asked) if asked.0 != persist.refusals() => {
+            return Err(Error::new("ERR Errors trying to SHUTDOWN. Check logs."));
+        }
+        Some(asked) => asked,
+        None => {
+            tracing::warn!("User requested shutdown...");
+            let asked = Asked(persist.refusals());
+            cx.shared.control.order(Order::Shutdown(how));
+            Box::new(asked)
+        }
+    };
+    // The connection ends with the server, unless that cannot save and goes on.
+    cx.session.resume = Some(asked);
+    cx.session.after = After::Await(cx.db.now as u64 + LOOK);
     Ok(())
 }

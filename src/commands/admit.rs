@@ -1,6 +1,7 @@
 //! What must hold before a command may run, in the order in which clients see it refused: unknown
 //! command, arity, authentication, a script that keeps all waiting, memory, pause.
 
+use super::persist::jobs::MISCONF;
 use super::run::worker;
 use super::{Args, Cx, Error, Flags, Row, room, scripting, table, transaction};
 use crate::metrics::Stat;
@@ -59,6 +60,11 @@ pub fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Resu
         && !row.command.flags.has(Flags::LOADING)
     {
         return Err(Error::new("LOADING Redis is loading the dataset in memory").into());
+    }
+    if cx.shared.conditions.bits() & Conditions::UNSAVED != 0
+        && (flags.has(Flags::WRITE) || row.command.name == "ping")
+    {
+        return Err(Error::new(MISCONF).into());
     }
     if is_paused(cx, flags, args) {
         cx.session.after = After::Paused;

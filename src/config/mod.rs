@@ -215,6 +215,10 @@ config! {
     rdbcompression: bool,
     /// Put a checksum at the end of snapshots, and look at it when loading one.
     rdbchecksum: bool,
+    /// Refuse writes while snapshots fail.
+    stop_writes_on_bgsave_error: bool,
+    /// Force snapshots to the disk as they grow.
+    rdb_save_incremental_fsync: bool,
     /// Which payloads Redis would look through: here all of them are.
     sanitize_dump_payload: Sanitize,
     /// Keep an append-only file.

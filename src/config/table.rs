@@ -253,13 +253,17 @@ pub static PARAMS: &[Param] = &[
 
     // Persistence
     Param::new("save", special("SECONDS CHANGES, repeated; empty for never", special::save_points, special::add_save_points), "3600 1 300 100 60 10000",
-        "Save when CHANGES writes happened within SECONDS.").live().multi().accumulates().lines_of(2).harness(NO_PERSISTENCE),
+        "Save when CHANGES writes happened within SECONDS.").live().multi().accumulates().lines_of(2),
     Param::new("dbfilename", text!(dbfilename, special::file_name), "dump.rdb",
         "File of the snapshot, loaded at the start if it is there.").live().protected(),
     Param::new("rdbcompression", boolean!(rdbcompression), "yes",
         "Compress strings in snapshots and dumps, where that makes them shorter.").live(),
     Param::new("rdbchecksum", boolean!(rdbchecksum), "yes",
         "Put a checksum at the end of snapshots, and look at it when loading one."),
+    Param::new("stop-writes-on-bgsave-error", boolean!(stop_writes_on_bgsave_error), "yes",
+        "Refuse writes while snapshots in the background fail.").live(),
+    Param::new("rdb-save-incremental-fsync", boolean!(rdb_save_incremental_fsync), "yes",
+        "Force a snapshot to the disk every 4 MB, lest its end find gigabytes unwritten.").live(),
     Param::new("sanitize-dump-payload", choice!(sanitize_dump_payload, Sanitize), "no",
         "Which payloads and snapshots Redis looks through before it takes them. Here that is done to all of them, whatever this says.").live(),
     Param::new("appendonly", boolean!(appendonly), "no",

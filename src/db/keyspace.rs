@@ -240,8 +240,10 @@ impl Keyspace {
                 Some(claim) => orphans.adopt(claim, count, *table),
                 None => Some(*table),
             };
-            if let Some(table) = left {
-                flushed.add(count, table);
+            match left {
+                Some(table) => flushed.add(count, table),
+                // Whoever waits for the flushed to be freed does not wait for a snapshot.
+                None => _ = flushed.pending.fetch_sub(count, Ordering::Relaxed),
             }
         });
         debug_assert!(taken || keys == 0);
@@ -266,6 +268,7 @@ impl Keyspace {
 
     /// Leaves the table of a flushed database, which nobody can have any more, to be freed.
     pub(super) fn free_later(&self, keys: usize, table: Table<Entry>) {
+        self.flushed.pending.fetch_add(keys, Ordering::Relaxed);
         self.flushed.add(keys, table);
     }
 

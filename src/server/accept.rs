@@ -1,9 +1,11 @@
 //! The main thread's loop: connections, signals, orders.
 
 use super::http::Http;
+use super::saving;
 use super::stop::{self, Signals};
 use crate::commands::Shared;
 use crate::config::Config;
+use crate::db::Local;
 use crate::metrics::{Stat, Worker};
 use crate::net::listen::{self, Accepted, Listener};
 use crate::net::{Handle, Socket};
@@ -46,6 +48,8 @@ pub struct Acceptor {
     metrics: Metrics,
     /// Descriptors ran out: accept again at the next tick.
     starved: bool,
+    /// This thread's part of the keyspace, once it has saved.
+    local: Option<Local>,
 }
 
 impl Acceptor {
@@ -76,6 +80,7 @@ impl Acceptor {
             http: None,
             metrics: Metrics::default(),
             starved,
+            local: None,
         };
         acceptor.watch()?;
         Ok(acceptor)
@@ -110,7 +115,7 @@ impl Acceptor {
             if ready.contains(&SIGNALS.0) {
                 how = self.signals.shutdown(&self.shared.config.get());
             }
-            how = self.orders().or(how);
+            how = self.orders().or(how).filter(|how| self.save(*how));
             let count = self.tcp.len() + usize::from(self.unix.is_some());
             for i in 0..count {
                 if self.starved || ready.contains(&(LISTENERS + i)) {
@@ -119,6 +124,17 @@ impl Acceptor {
             }
         }
         how.unwrap_or_default()
+    }
+
+    /// Saves before the end; false if that fails and the server goes on.
+    fn save(&mut self, how: Shutdown) -> bool {
+        let shared = &self.shared;
+        let local = self.local.get_or_insert_with(|| shared.keyspace.sit());
+        let saved = saving::last(shared, local, how);
+        if !saved {
+            shared.persist.refuse_end();
+        }
+        saved
     }
 
     fn observe_memory(&self, now: i64) {

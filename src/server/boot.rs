@@ -5,6 +5,7 @@ use super::background::Background;
 use super::http::Http;
 use super::loading::Loading;
 use super::logging::{self, Log, Options};
+use super::saving::Saving;
 use super::start;
 use crate::clock::Clock;
 use crate::commands::table::{rename, table};
@@ -129,6 +130,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     let loading = Loading::start(&shared)?;
     let (workers, threads) = spawn(&shared).map_err(failed)?;
     let background = Background::start(Arc::clone(&shared)).map_err(failed)?;
+    let saving = Saving::start(&shared).map_err(failed)?;
     let mut acceptor = Acceptor::new(Arc::clone(&shared), workers, tcp, unix).map_err(failed)?;
     if loading.is_over() {
         tracing::info!("Ready to accept connections");
@@ -136,6 +138,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     acceptor.serve_metrics(http, metrics);
     acceptor.run();
     shared.control.stop(); // a script that runs ends now, and lets the background go
+    drop(saving);
     drop(background);
     acceptor.stop(threads); // and with it the metrics port, which says `stopping` until then
     loading.end()

@@ -9,6 +9,7 @@ mod boot;
 mod http;
 mod loading;
 pub mod logging;
+mod saving;
 pub mod start;
 mod stop;
 

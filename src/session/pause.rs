@@ -35,6 +35,8 @@ impl Conditions {
     pub const BUSY: u32 = 1 << 8;
     /// Data is being loaded: what needs it is refused.
     pub const LOADING: u32 = 1 << 9;
+    /// What is written cannot be saved: writes are refused.
+    pub const UNSAVED: u32 = 1 << 12;
     /// Each command is timed by itself: the slow log or the latency monitor wants short times.
     pub const PRECISE: u32 = 1 << 4;
     /// Clients wait for keys: writes of those serve them.

@@ -31,21 +31,25 @@ pub enum Image {
     Set(usize, View),
     /// A sorted set: number of members, and members with scores in no order.
     ZSet(usize, zset::Rest),
-    /// A hash: number of fields, and the fields in no order, also those that are over.
-    Hash(usize, hash::Rest),
+    /// A hash: number of fields, the earliest end of one if any has an end, and the fields in no order,
+    /// without those that were over.
+    Hash(usize, Option<i64>, hash::Rest),
     /// A stream with its groups.
     Stream(Box<Stream>),
 }
 
 impl Image {
-    /// Of `object` as it is now.
-    pub fn of(object: &Object) -> Self {
+    /// Of `object` as it is now, in Unix milliseconds.
+    pub fn of(object: &Object, now: i64) -> Self {
         match object {
             Object::Draft(draft) => {
                 let (form, bytes) = (draft.form(), draft.bytes().to_vec());
                 Self::Compact { kind: Type::Hash, form, bytes }
             }
-            Object::Hash(hash) => Self::Hash(hash.len(i64::MIN), hash.view(i64::MIN)),
+            Object::Hash(hash) => {
+                let earliest = hash.earliest().map(|at| at.max(now));
+                Self::Hash(hash.len(now), earliest, hash.view(now))
+            }
             Object::String(bytes) => Self::Text(bytes.clone()),
             Object::List(list) => Self::List(list.clone()),
             Object::Set(set) => Self::Set(set.len(), set.snapshot()),
@@ -71,7 +75,7 @@ impl Image {
     pub const fn len(&self) -> usize {
         match self {
             Self::List(list) => list.len(),
-            Self::Set(len, _) | Self::ZSet(len, _) | Self::Hash(len, _) => *len,
+            Self::Set(len, _) | Self::ZSet(len, _) | Self::Hash(len, ..) => *len,
             Self::Text(_) | Self::Compact { .. } | Self::Stream(_) => 0,
         }
     }
@@ -100,7 +104,7 @@ impl Image {
                 *left = left.saturating_sub(1);
                 each(Element::Str(member), Beside::Score(score));
             }),
-            Self::Hash(left, rest) => rest.next_released(count, |field| {
+            Self::Hash(left, _, rest) => rest.next_released(count, |field| {
                 *left = left.saturating_sub(1);
                 each(field.name, Beside::Value { value: field.value, end: field.end });
             }),
@@ -171,7 +175,7 @@ mod tests {
         let mut turn = 0;
 
         let mut object = Object::List(list);
-        let mut image = Image::of(&object);
+        let mut image = Image::of(&object, 0);
         let shown = drain(&mut image, || {
             let Object::List(list) = &mut object else { unreachable!() };
             turn += 1;
@@ -182,7 +186,7 @@ mod tests {
         assert!(shown.iter().map(|(text, _)| text).eq((0..N).map(name).collect::<Vec<_>>().iter()));
 
         let mut object = Object::Set(Box::new(members));
-        let mut image = Image::of(&object);
+        let mut image = Image::of(&object, 0);
         let shown = drain(&mut image, || {
             let Object::Set(set) = &mut object else { unreachable!() };
             turn += 1;
@@ -194,7 +198,7 @@ mod tests {
         assert!((0..N).all(|i| shown.contains_key(&name(i))));
 
         let mut object = Object::ZSet(Box::new(scores));
-        let mut image = Image::of(&object);
+        let mut image = Image::of(&object, 0);
         let shown = drain(&mut image, || {
             let Object::ZSet(set) = &mut object else { unreachable!() };
             turn += 1;
@@ -206,7 +210,7 @@ mod tests {
         assert!((0..N).all(|i| shown.get(&name(i)) == Some(&i.to_string())));
 
         let mut object = Object::Hash(Box::new(hash));
-        let mut image = Image::of(&object);
+        let mut image = Image::of(&object, 0);
         let shown = drain(&mut image, || {
             let Object::Hash(hash) = &mut object else { unreachable!() };
             turn += 1;

@@ -4,6 +4,10 @@
 use super::field::{Field, Tell, family, float, int, status};
 use super::snapshot::{Snapshot, signed};
 
+fn is_saving(snapshot: &Snapshot<'_>) -> bool {
+    snapshot.shared.persist.jobs.is_running()
+}
+
 /// Section Persistence.
 pub static FIELDS: &[Field] = &[
     int("loading", "Whether data is being loaded.", |s| i64::from(s.shared.persist.is_loading()))
@@ -12,16 +16,22 @@ pub static FIELDS: &[Field] = &[
         .gauge("redis_async_loading"),
     family("loading_<field>", "How far loading is, while data is being loaded.", loading),
     int("current_cow_peak", "Bytes copied for a snapshot, at most.", |_| 0),
-    int("current_cow_size", "Bytes copied for a snapshot.", |_| 0),
+    int("current_cow_size", "Bytes copied for a snapshot.", |s| {
+        if is_saving(s) { s.keyspace.snapshots.progress().2 as i64 } else { 0 }
+    }),
     int("current_cow_size_age", "Age of that figure in seconds.", |_| 0),
-    float("current_fork_perc", "Progress of a snapshot.", |_| 0.0),
-    int("current_save_keys_processed", "Keys that a snapshot has written.", |_| 0),
-    int("current_save_keys_total", "Keys that a snapshot will write.", |_| 0),
+    float("current_fork_perc", "Progress of a fork: there is none.", |_| 0.0),
+    int("current_save_keys_processed", "Keys that a snapshot has written.", |s| {
+        if is_saving(s) { signed(s.keyspace.snapshots.progress().0) } else { 0 }
+    }),
+    int("current_save_keys_total", "Keys that a snapshot will write.", |s| {
+        if is_saving(s) { signed(s.keyspace.snapshots.progress().1) } else { 0 }
+    }),
     int("rdb_changes_since_last_save", "Changes of the data set.", |s| {
         signed(s.shared.persist.changes_since(s.keyspace.total(crate::db::Counters::changes)))
     })
     .gauge("redis_rdb_changes_since_last_save"),
-    int("rdb_bgsave_in_progress", "Whether a snapshot is written.", |_| 0)
+    int("rdb_bgsave_in_progress", "Whether a snapshot is written.", |s| i64::from(is_saving(s)))
         .gauge("redis_rdb_bgsave_in_progress"),
     int("rdb_last_save_time", "When the last snapshot was written, or the start.", |s| {
         s.shared.persist.saved().unwrap_or(s.shared.started_ms) / 1000
@@ -31,14 +41,22 @@ pub static FIELDS: &[Field] = &[
         s.shared.persist.is_saved()
     })
     .gauge("redis_rdb_last_bgsave_status"),
-    int("rdb_last_bgsave_time_sec", "Seconds that it took; -1 without one.", |_| -1)
-        .gauge("redis_rdb_last_bgsave_duration_sec"),
-    int("rdb_current_bgsave_time_sec", "Seconds that the present one takes.", |_| -1)
-        .gauge("redis_rdb_current_bgsave_duration_sec"),
+    int("rdb_last_bgsave_time_sec", "Seconds that it took; -1 without one.", |s| {
+        s.shared.persist.jobs.report().took.unwrap_or(-1)
+    })
+    .gauge("redis_rdb_last_bgsave_duration_sec"),
+    int(
+        "rdb_current_bgsave_time_sec",
+        "Seconds that the present one takes; -1 without one.",
+        |s| s.shared.persist.jobs.report().began.map_or(-1, |began| (s.now - began).max(0) / 1000),
+    )
+    .gauge("redis_rdb_current_bgsave_duration_sec"),
     int("rdb_saves", "Snapshots written.", |s| signed(s.shared.persist.saves()))
         .counter("redis_rdb_saves_total"),
-    int("rdb_last_cow_size", "Bytes copied for the last snapshot.", |_| 0)
-        .gauge("redis_rdb_last_cow_size_bytes"),
+    int("rdb_last_cow_size", "Bytes copied for the last snapshot.", |s| {
+        s.shared.persist.jobs.report().copied as i64
+    })
+    .gauge("redis_rdb_last_cow_size_bytes"),
     int("rdb_last_load_keys_expired", "Keys that were over when loaded.", |s| {
         signed(s.shared.persist.last_loaded().1)
     })

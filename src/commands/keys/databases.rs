@@ -97,5 +97,17 @@ pub fn flushdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 pub fn flushall(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let databases = cx.db.keyspace.databases();
-    flush(cx, args, 0..databases)
+    let begins = cx.session.resume.is_none();
+    flush(cx, args, 0..databases)?;
+    if begins {
+        // What is being saved is not wanted any more; that there is nothing now is.
+        let jobs = &cx.shared.persist.jobs;
+        if jobs.is_running() {
+            jobs.cancel();
+        }
+        if !cx.local.config.save.is_empty() {
+            jobs.schedule();
+        }
+    }
+    Ok(())
 }

@@ -1,12 +1,16 @@
-//! Snapshots of all data: SAVE, LASTSAVE, and what loading and saving share with the rest.
+//! Snapshots of all data: SAVE, BGSAVE, LASTSAVE, and what loading and saving share with the rest.
 //!
-//! SAVE keeps everybody out of the keyspace while it writes, as its name has always meant. A snapshot
+//! BGSAVE, and what save points ask for, is written by a thread of its own while everybody goes on
+//! ([`jobs`], [`recorder`]). SAVE keeps everybody out of the keyspace while it writes, as its name has always meant. A snapshot
 //! has a temporary name until all of it is on the disk; so under its own name there is only ever a
 //! whole one, the last that succeeded.
 
+pub mod jobs;
 pub mod load;
+pub mod recorder;
 pub mod save;
 
+use super::notes::{Notes, at};
 use super::{Args, Command, Cx, Error, Flags, Group, scripting};
 use crate::rdb::file::Counts;
 use crate::sync::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -16,8 +20,20 @@ const SAVE: Flags =
     Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING).and(Flags::NO_MULTI);
 const LASTSAVE: Flags = Flags::LOADING.and(Flags::STALE).and(Flags::FAST);
 
+const BGSAVE: Notes =
+    Notes::args(&[at("SCHEDULE").since("3.2.2")]).changed(&[("3.2.2", "The option `SCHEDULE`.")]);
+
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
+    Command::new("bgsave", -1, Group::Server, jobs::bgsave)
+        .notes(&BGSAVE)
+        .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING))
+        .doc(
+            "1.0.0",
+            "[SCHEDULE | CANCEL]",
+            "Saves all data to a file while everybody goes on; CANCEL gives that up.",
+        )
+        .cost("O(N) in the size of the data, on a thread of its own"),
     Command::new("lastsave", 1, Group::Server, lastsave)
         .flags(LASTSAVE)
         .acl(&["admin", "dangerous"])
@@ -46,8 +62,12 @@ pub struct State {
     saved_changes: AtomicU64,
     failed: AtomicBool,
     saves: AtomicU64,
-    /// One snapshot is written at a time.
+    /// One snapshot gets its name at a time.
     pub turn: Mutex<()>,
+    /// Snapshots in the background.
+    pub jobs: jobs::Jobs,
+    /// How often the server was to end and did not, because saving failed.
+    refusals: AtomicU64,
 }
 
 impl State {
@@ -123,6 +143,16 @@ impl State {
         !self.failed.load(Ordering::Relaxed)
     }
 
+    /// The server does not end, as it was asked to, because saving failed.
+    pub fn refuse_end(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was so.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
+    }
+
     /// Snapshots written.
     pub fn saves(&self) -> u64 {
         self.saves.load(Ordering::Relaxed)
@@ -137,6 +167,9 @@ fn lastsave(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
 
 fn run_save(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     let shared = cx.shared;
+    if shared.persist.jobs.is_running() {
+        return Err(Error::new("ERR Background save already in progress"));
+    }
     match cx.db.exclusive(|access, _| save::to_disk(shared, access)) {
         None => Err(scripting::busy(cx)),
         Some(false) => Err(Error::new("ERR")),

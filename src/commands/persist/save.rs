@@ -6,6 +6,7 @@ use crate::db::{Access, Counters, Key, Policy};
 use crate::rdb::Value;
 use crate::rdb::encode::Head;
 use crate::rdb::file::{Settings, Writer};
+use crate::sync::{AtomicU64, Ordering};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::path::Path;
 /// Saves all data under the configured name, and says in the log how that went. The caller is alone in
 /// the keyspace.
 pub fn to_disk(shared: &Shared, access: &mut Access<'_>) -> bool {
+    shared.persist.jobs.cancel(); // an older state must not come after this one
     let _turn = shared.persist.turn.lock();
     let config = shared.config.get();
     let changes = shared.keyspace.total(Counters::changes);
@@ -30,7 +32,9 @@ pub fn to_disk(shared: &Shared, access: &mut Access<'_>) -> bool {
 
 /// Puts a file that `fill` writes in the place of `path`, whole and on the disk, or leaves what is there.
 pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
-    let temporary = format!("temp-{}.rdb", std::process::id());
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let temporary = format!("temp-{}-{number}.rdb", std::process::id());
     let temporary = path.parent().unwrap_or(Path::new("")).join(temporary);
     let written = File::create(&temporary).and_then(|mut file| {
         let value = fill(&mut file)?;

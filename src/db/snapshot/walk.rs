@@ -155,9 +155,10 @@ impl<'k> Walk<'k> {
     ) -> Option<u64> {
         let mut found: Vec<Found<'_>> = Vec::with_capacity(UNIT + UNDER_STRIPE);
         let (mut next, mut stripes) = (cursor, 0);
+        let mark = (self.parity, self.keyspace.clock.now());
         loop {
             let wanted = (!self.failed).then_some(&mut found);
-            next = keep::mark_some(table, next, UNDER_STRIPE, self.parity, pin, wanted);
+            next = keep::mark_some(table, next, UNDER_STRIPE, mark, pin, wanted);
             stripes += 1;
             if next == 0 || found.len() >= UNIT || stripes == STRIPES {
                 break;

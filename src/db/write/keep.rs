@@ -22,7 +22,7 @@ pub(in crate::db) fn mark_some<'p>(
     table: &'p Table<Entry>,
     cursor: u64,
     most: usize,
-    parity: bool,
+    (parity, now): (bool, i64),
     pin: &'p Pin,
     mut found: Option<&mut Vec<Found<'p>>>,
 ) -> u64 {
@@ -35,7 +35,7 @@ pub(in crate::db) fn mark_some<'p>(
             // SAFETY: the walk holds the entry's stripe, nobody shares what is under it, and this thread
             // has no `Write`.
             let object = unsafe { entry.shared_object() };
-            let image = object.map(|object| Box::new(Image::of(object)));
+            let image = object.map(|object| Box::new(Image::of(object, now)));
             found.push(Found { entry, expiry: entry.expiry(), kind: entry.kind(), image });
         }
     })
@@ -53,12 +53,12 @@ impl Write<'_, '_> {
     #[cold]
     fn hand_over(&self) {
         let Some(entry) = self.raw_entry() else { return };
-        let snapshots = &self.access.keyspace.snapshots;
+        let (snapshots, now) = (&self.access.keyspace.snapshots, self.access.now);
         snapshots.before_change((self.access.local.seat, self.db), entry, || {
             // SAFETY: P1: the stripe is held, and no mutable reference to the object is alive, as
             // those come through `&mut self`.
             let object = unsafe { entry.shared_object() };
-            object.map(|object| Box::new(Image::of(object)))
+            object.map(|object| Box::new(Image::of(object, now)))
         });
     }
 }

@@ -18,8 +18,9 @@ use super::lzf::Packer;
 use super::wire;
 use crate::db::{Compact, Entry, Kind};
 use crate::types::hash::{self, Field, Small};
+use crate::types::image::Image;
 use crate::types::intset::Intset;
-use crate::types::list::{List, Short};
+use crate::types::list::{End, List, Short};
 use crate::types::object::{INTSET, Object, Type};
 use crate::types::packed::Packed;
 use crate::types::table::View;
@@ -138,7 +139,7 @@ pub struct Rest(Left);
 #[derive(Debug)]
 enum Left {
     Hash(hash::Rest, Option<Ends>),
-    List(List, usize),
+    List(List),
     Set(View),
     String(Bytes),
     ZSet(zset::Rest),
@@ -200,6 +201,48 @@ impl Encoder {
         self.begin(value, out)
     }
 
+    /// As [`Encoder::record`], with what a snapshot has kept of the value.
+    pub fn image(
+        &mut self,
+        head: &Head,
+        key: &[u8],
+        image: Image,
+        out: &mut Vec<u8>,
+    ) -> Option<Rest> {
+        let kind = match image {
+            Image::Compact { kind, form, ref bytes } => {
+                let compact = Compact { kind, form, bytes };
+                return self.record(head, key, &Value::Inside(Kind::Compact(compact)), out);
+            }
+            Image::Stream(stream) => {
+                return self.record(head, key, &Value::Object(&Object::Stream(stream)), out);
+            }
+            Image::Hash(0, ..) => return None,
+            Image::Hash(..) => code::HASH,
+            Image::Text(_) => code::STRING,
+            Image::List(_) => code::LIST,
+            Image::Set(..) => code::SET,
+            Image::ZSet(..) => code::ZSET,
+        };
+        head.write(out);
+        out.push(kind);
+        wire::text(out, key, self.packer.as_mut());
+        if !matches!(image, Image::Text(_)) {
+            wire::length(out, image.len() as u64);
+        }
+        Some(Rest(match image {
+            Image::Text(bytes) => Left::String(bytes),
+            Image::List(list) => Left::List(list),
+            Image::Set(_, members) => Left::Set(members),
+            Image::ZSet(_, members) => Left::ZSet(members),
+            Image::Hash(_, earliest, fields) => {
+                let ends = earliest.map(|earliest| Ends { earliest, behind: Some(Vec::new()) });
+                Left::Hash(fields, ends)
+            }
+            Image::Compact { .. } | Image::Stream(_) => Left::Nothing, // see above
+        }))
+    }
+
     /// A value, or its beginning. It holds something ([`Encoder::kind`]).
     pub fn begin(&mut self, value: &Value<'_>, out: &mut Vec<u8>) -> Option<Rest> {
         if let Some(hash) = value.hash() {
@@ -215,7 +258,7 @@ impl Encoder {
                 Object::String(bytes) => Left::String(bytes.clone()),
                 Object::List(list) => {
                     wire::length(out, list.len() as u64);
-                    Left::List(list.share(0, list.len()), 0)
+                    Left::List(list.clone())
                 }
                 Object::Set(set) => {
                     wire::length(out, set.len() as u64);
@@ -312,21 +355,22 @@ impl Encoder {
                 false
             }
             Left::Hash(fields, ends) => {
-                let more = fields.next(count, |field| self.field(&field, ends.as_mut(), out));
+                let more =
+                    fields.next_released(count, |field| self.field(&field, ends.as_mut(), out));
                 if !more {
                     finish(ends.as_ref(), out);
                 }
                 more
             }
-            Left::List(list, at) => {
-                for element in list.range(*at, count) {
+            Left::List(list) => {
+                for element in list.range(0, count) {
                     wire::element(out, &element, self.packer.as_mut());
                 }
-                *at += count;
-                *at < list.len()
+                list.drop(End::Front, count); // and with that lets go of its blocks
+                !list.is_empty()
             }
             Left::Set(members) => {
-                members.next(count, |member| wire::text(out, member, self.packer.as_mut()))
+                members.next_released(count, |member| wire::text(out, member, self.packer.as_mut()))
             }
             Left::ZSet(members) => members.next(count, |member, score| {
                 wire::text(out, member, self.packer.as_mut());

@@ -1,8 +1,9 @@
 //! Writing a snapshot to anything that takes bytes.
 
-use super::super::encode::{Encoder, Head, Value};
+use super::super::encode::{Encoder, Head, Rest, Value};
 use super::super::sum::Sum;
 use super::super::{code, wire};
+use crate::types::image::Image;
 use std::io::{self, Write};
 
 /// What a snapshot says of itself, and how it is written.
@@ -93,6 +94,25 @@ impl<W: Write> Writer<W> {
         }
         self.give(BLOCK)?;
         Ok(any)
+    }
+
+    /// Begins a key of which a snapshot has kept a large value; what remains is for [`Writer::go_on`].
+    pub fn image(&mut self, head: &Head, key: &[u8], image: Image) -> io::Result<Option<Rest>> {
+        let rest = self.encoder.image(head, key, image, &mut self.block);
+        self.give(BLOCK)?;
+        Ok(rest)
+    }
+
+    /// Goes on with it for some hundred elements; false if it is whole.
+    pub fn go_on(&mut self, rest: &mut Rest) -> io::Result<bool> {
+        let more = self.encoder.go_on(rest, SLICE, &mut self.block);
+        self.give(BLOCK)?;
+        Ok(more)
+    }
+
+    /// What it is written to.
+    pub const fn out(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Adds what was written elsewhere, by an [`Encoder`] for files.
