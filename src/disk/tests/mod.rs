@@ -1,6 +1,9 @@
 //! Tests of the log as a whole, on real files and on simulated ones.
 
+mod damage;
 mod files;
+mod redis;
+mod simulation;
 
 use super::*;
 use bytes::Bytes;
