@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("types", &["mem", "sync"]),
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "resp", "sync", "types"]),
+    ("log", &["db", "disk", "sync"]),
     ("rdb", &["config", "db", "types"]),
     ("script", &["rdb", "resp", "types"]),
     ("session", &["clock", "db", "resp", "sync", "types"]),

@@ -60,6 +60,7 @@ pub mod zset;
 use crate::config::Config;
 use crate::config::live::Live;
 use crate::db::{Access, Candidates, Key, Keyspace};
+use crate::log::Log;
 use crate::metrics::{Metrics, Process};
 use crate::resp::reply::Mark;
 use crate::resp::{Args, Reply};
@@ -134,6 +135,8 @@ pub struct Shared {
     pub switches: debug::Switches,
     /// Loading and saving.
     pub persist: persist::State,
+    /// What becomes of effects.
+    pub log: Arc<Log>,
     /// Scripts and functions.
     pub catalog: scripting::Catalog,
 }

@@ -274,6 +274,16 @@ impl Log {
         }
     }
 
+    /// As [`Log::commit`], for a caller who has syncs run by another thread: gives it the job that is
+    /// due, or wanted `early`. `syncing`: one is on its way.
+    pub fn commit_beside(&mut self, now: u64, syncing: bool, early: bool) -> Option<SyncJob> {
+        if self.is_resting(now) || !self.write(now) || syncing {
+            return None;
+        }
+        let early = early && self.has_undurable() && self.keeps();
+        if early || self.sync_due(now) { self.sync_job() } else { None }
+    }
+
     /// Whether the log fails and the next attempt is not due.
     fn is_resting(&self, now: u64) -> bool {
         // `now` before `since` is a clock that was set back.

@@ -192,13 +192,17 @@ impl Engine {
         // Not as it is, so that it can be taken for something that lives no longer than the rest.
         let meanwhile = meanwhile.map(|meanwhile| meanwhile as &mut dyn FnMut());
         let value = work(Turn { shared, local, db, reply, session, meanwhile });
-        self.shared.keyspace.journal.hand_over(&mut self.seat);
+        if self.shared.keyspace.journal.hand_over(&mut self.seat) {
+            self.shared.log.handed_over();
+        }
         value
     }
 
     /// After a panic: whatever it left half done of a batch is dropped.
     pub fn reset(&mut self) {
-        self.shared.keyspace.journal.hand_over(&mut self.seat); // J2
+        if self.shared.keyspace.journal.hand_over(&mut self.seat) {
+            self.shared.log.handed_over(); // J2
+        }
         self.reply = Reply::with_capacity(shrink::FLOOR);
         self.batch = Batch::default();
     }

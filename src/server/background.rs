@@ -113,7 +113,9 @@ fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duratio
             cut |= tracked - most > UNTRACK as u64;
         }
         blocking::forward(&mut access, &shared.clients);
-        keyspace.journal.hand_over(local);
+        if keyspace.journal.hand_over(local) {
+            shared.log.handed_over();
+        }
         local.idle(&pin);
         drop(pin);
         keyspace.gate.leave(local.seat);

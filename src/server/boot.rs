@@ -173,6 +173,7 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
         started_ms,
         run_id: random_id(),
         process: Process::new(),
+        log: Arc::default(),
         switches: crate::commands::debug::Switches::default(),
         persist: crate::commands::persist::State::default(),
         catalog: crate::commands::scripting::Catalog::new(workers),
