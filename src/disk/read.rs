@@ -37,9 +37,9 @@ pub struct Place<'a> {
 
 /// Who takes what is loaded. An `Err` ends the load; its text is what the operator reads.
 pub trait Sink {
-    /// A file in RDB form, or the part in front of an old-style file. Must consume exactly the RDB
-    /// part; commands may follow.
-    fn rdb(&mut self, source: &mut dyn BufRead, place: Place<'_>) -> Result<(), String>;
+    /// A file in RDB form, or the part in front of an old-style file: returns how many bytes that is.
+    /// More may be read from the source; commands may follow.
+    fn rdb(&mut self, source: &mut dyn BufRead, place: Place<'_>) -> Result<u64, String>;
 
     /// One command. Those between MULTI and EXEC are to be kept until EXEC comes, and forgotten if
     /// the load ends before it.
@@ -231,7 +231,8 @@ impl<'a> Reader<'a> {
         let place = Place { file: self.file, offset: 0 };
         let result = self.sink.rdb(&mut self.window, place);
         let offset = self.window.offset();
-        result.map_err(|why| Error::Refused { file: self.file.into(), offset, why })?;
+        let len = result.map_err(|why| Error::Refused { file: self.file.into(), offset, why })?;
+        self.window.seek(len);
         if old_style {
             tracing::info!("Reading the remaining AOF tail...");
         }

@@ -67,6 +67,11 @@ impl Merge {
         self.next - 1
     }
 
+    /// Begins anew after number `last`; nothing was taken that is not given out.
+    pub fn begin(&mut self, last: u64) {
+        (self.next, self.db) = (last.max(self.last()) + 1, None);
+    }
+
     /// Whoever reads the stream from here on knows of no database yet.
     pub fn forget_db(&mut self) {
         self.db = None;

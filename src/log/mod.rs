@@ -19,7 +19,7 @@
 mod merge;
 mod thread;
 
-pub use thread::{Outside, start};
+pub use thread::{Outside, Running, start};
 
 use crate::disk::{Options, Policy};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, CachePadded, Ordering, fence};
@@ -40,8 +40,8 @@ pub enum Order {
     Rewrite(Sender<Result<crate::disk::Rewrite, String>>),
     /// The base of a rewrite is written, or will never be.
     Rewritten(crate::disk::Rewrite, Result<(), String>, Sender<Result<(), String>>),
-    /// Begins a log, whose first base a rewrite will bring.
-    Begin(Box<crate::disk::Log>),
+    /// Begins to write this log, with the record after this number.
+    Begin(Box<crate::disk::Log>, u64),
     /// Ends the log: what there is becomes durable first.
     End(Sender<()>),
     /// Somebody else writes much to the disk, or no longer does.

@@ -327,9 +327,9 @@ impl Writer {
                 };
                 let _ = asker.send(answer);
             }
-            Order::Begin(log) => {
+            Order::Begin(log, last) => {
                 self.log = Some(*log);
-                self.merge.forget_db();
+                self.merge.begin(last);
             }
             Order::End(asker) => {
                 self.shared.cut.store(u64::MAX, Ordering::Release);

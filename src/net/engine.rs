@@ -52,7 +52,7 @@ impl Engine {
             interpreter: None,
         };
         Self {
-            policy: policy(&local.config),
+            policy: crate::commands::policy(&local.config),
             local,
             reply: Reply::with_capacity(shrink::FLOOR),
             peak: Peak::default(),
@@ -108,7 +108,7 @@ impl Engine {
         let newer = self.config.refresh(&self.shared.config);
         if newer {
             self.local.config = Arc::clone(self.config.config());
-            self.policy = policy(&self.local.config);
+            self.policy = crate::commands::policy(&self.local.config);
             set_precise(&self.shared.conditions, &self.local.config);
         }
         newer
@@ -205,16 +205,6 @@ impl Engine {
         }
         self.reply = Reply::with_capacity(shrink::FLOOR);
         self.batch = Batch::default();
-    }
-}
-
-/// How accesses are recorded under the configured eviction policy.
-pub fn policy(config: &Config) -> Policy {
-    Policy {
-        lfu: config.maxmemory_policy.uses_lfu(),
-        log_factor: config.lfu_log_factor,
-        decay_minutes: config.lfu_decay_time,
-        no_touch: false,
     }
 }
 
