@@ -35,6 +35,7 @@ pub mod list;
 pub mod lolwut;
 pub mod long;
 pub mod memory;
+pub mod migrate;
 pub mod monitor;
 pub mod notes;
 pub mod page;
@@ -59,8 +60,7 @@ pub mod zset;
 
 use crate::config::Config;
 use crate::config::live::Live;
-use crate::db::{Access, Candidates, Key, Keyspace, Policy};
-use crate::log::Log;
+use crate::db::{Access, Candidates, Key, Keyspace};
 use crate::metrics::{Metrics, Process};
 use crate::resp::reply::Mark;
 use crate::resp::{Args, Reply};
@@ -94,6 +94,7 @@ pub static GROUPS: &[&[Command]] = &[
     list::COMMANDS,
     lolwut::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     monitor::MONITOR,
     persist::COMMANDS,
     pubsub::COMMANDS,
@@ -135,20 +136,8 @@ pub struct Shared {
     pub switches: debug::Switches,
     /// Loading and saving.
     pub persist: persist::State,
-    /// What becomes of effects.
-    pub log: Arc<Log>,
     /// Scripts and functions.
     pub catalog: scripting::Catalog,
-}
-
-/// How accesses are recorded under the configured eviction policy.
-pub fn policy(config: &Config) -> Policy {
-    Policy {
-        lfu: config.maxmemory_policy.uses_lfu(),
-        log_factor: config.lfu_log_factor,
-        decay_minutes: config.lfu_decay_time,
-        no_touch: false,
-    }
 }
 
 /// What one worker keeps for its commands; never shared.

@@ -101,8 +101,10 @@ pub static FIELDS: &[Field] = &[
     absent("latest_fork_usec", "Always 0: the server does not fork.")
         .gauge("redis_latest_fork_usec"),
     absent("total_forks", "Always 0: the server does not fork.").counter("redis_total_forks"),
-    absent("migrate_cached_sockets", "Sockets kept for MIGRATE.")
-        .gauge("redis_migrate_cached_sockets_total"),
+    int("migrate_cached_sockets", "Sockets kept for MIGRATE.", |_| {
+        crate::commands::migrate::kept_links()
+    })
+    .gauge("redis_migrate_cached_sockets_total"),
     absent("slave_expires_tracked_keys", "Keys with a time of their own on a replica.")
         .gauge("redis_slave_expires_tracked_keys"),
     absent("active_defrag_hits", "Values moved by defragmentation.").gauge("redis_defrag_hits"),
