@@ -12,7 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 SECONDS_EACH=${1:-20}
 shift || true
 TARGETS=("$@")
-[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(request inline history commands config glob hll zset stream lua)
+[ ${#TARGETS[@]} -gt 0 ] || TARGETS=(request inline history commands config glob hll zset stream lua
+    rdb restore)
 
 HOST=$(rustc -vV | sed -n 's/^host: //p')
 COVERAGE="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"

@@ -20,7 +20,7 @@ pub enum Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Short => f.write_str("it ends too early"),
+            Self::Short => f.write_str("integrity check failed: it ends too early"),
             Self::Bad(what) => f.write_str(what),
             Self::Refused(what) => f.write_str(what),
         }

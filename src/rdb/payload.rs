@@ -40,7 +40,7 @@ pub fn value<'d>(
     let mut end = cursor.clone();
     super::decode::skip((kind, Dialect::of(version)), &mut end)?;
     if end.left() > 0 {
-        return Err(Fault::Bad("something stands behind the value"));
+        return Err(Fault::Bad("integrity check failed: something stands behind the value"));
     }
     decoder.value((kind, Dialect::of(version)), &mut cursor, None)
 }

@@ -227,3 +227,105 @@ fn payloads_are_opened_only_as_they_were_sealed() {
         assert!(payload::open(&payload[..at], true).is_none());
     }
 }
+
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap()).collect();
+    files.sort_by_key(|file| file.file_name());
+    let name = |file: &std::fs::DirEntry| file.file_name().into_string().unwrap();
+    files.iter().map(|file| (name(file), std::fs::read(file.path()).unwrap())).collect()
+}
+
+/// What redis-server 7.0.15 writes, and every other form there ever was (`tests/rdb_seeds.py`).
+#[test]
+fn every_form_is_read_and_none_that_is_cut() {
+    let seeds = seeds("restore");
+    assert!(seeds.len() > 30);
+    for (name, seed) in &seeds {
+        let mut encoder = Encoder::for_payload(0, true);
+        let (kind, out) = through(seed[0], &seed[1..], &mut encoder).expect(name);
+        let again = through(kind, &out, &mut encoder).expect(name);
+        assert_eq!((again.0, again.1.len()), (kind, out.len()), "{name}");
+        for at in 1..seed.len() {
+            let mut decoder = Decoder::new(forms(), i64::MIN);
+            let kind = (seed[0], Dialect::Redis);
+            let cut = decoder.value(kind, &mut Cursor::new(&seed[1..at]), None);
+            assert!(cut.is_err(), "{name} at {at}: {cut:?}");
+        }
+    }
+}
+
+/// Loads a file; how many keys there are, and what stands between them.
+fn load(file: &[u8], summed: bool) -> Result<(u64, usize), file::LoadError> {
+    let keyspace = Keyspace::new(16, 1, Arc::new(Clock::new()));
+    let mut local = keyspace.sit();
+    keyspace.gate.enter(local.seat);
+    let pin = sync::pin();
+    let mut access = Access::new(&keyspace, &mut local, &pin, 0);
+    let mut scanner = file::Scanner::new(file, 16, summed)?;
+    let mut inserter = file::Inserter::new(forms(), 0, false);
+    while let Some(batch) = scanner.next()? {
+        inserter.insert(&mut access, &batch)?;
+    }
+    assert!(scanner.is_done() && scanner.position() <= file.len() as u64);
+    Ok((inserter.counts.loaded, scanner.functions.len()))
+}
+
+#[test]
+fn files_of_others_are_loaded_and_damage_is_found() {
+    for (name, file) in seeds("rdb") {
+        let (keys, functions) = load(&file, true).expect(&name);
+        let expected = match &*name {
+            "redis-7" => (13, 1),
+            "valkey-9" => (1, 0),
+            _ => (18, 0),
+        };
+        assert_eq!((keys, functions), expected, "{name}");
+        for at in 0..file.len() {
+            assert!(load(&file[..at], true).is_err(), "{name} cut at {at}");
+            for bit in 0..8 {
+                let mut spoiled = file.clone();
+                spoiled[at] ^= 1 << bit;
+                let loaded = load(&spoiled, true);
+                assert!(loaded.is_err() || name != "redis-7", "{name}: bit {bit} of {at}");
+            }
+        }
+    }
+}
+
+/// What is written is loaded, in pieces of any size, also of values longer than a block.
+#[test]
+fn files_go_there_and_back() {
+    let settings = file::Settings {
+        server: "7.0.15",
+        now: 0,
+        used_memory: 1,
+        aof_base: false,
+        compress: true,
+        summed: true,
+    };
+    let mut writer = file::Writer::begin(Vec::new(), settings).unwrap();
+    writer.function(b"#!lua name=lib\n").unwrap();
+    let mut keys = 0;
+    for db in [0, 3] {
+        writer.database(db, 1000, 0).unwrap();
+        for n in 0..1000u32 {
+            let text = vec![b'x'; (n * n) as usize % 5000];
+            let kind = crate::db::Kind::Inline(&text);
+            let head =
+                encode::Head { expiry: (n % 3 == 0).then_some(1 << 42), ..Default::default() };
+            writer.key(&head, format!("{n}").as_bytes(), &Value::Inside(kind)).unwrap();
+            keys += 1;
+        }
+        let long = Object::String(bytes::Bytes::from(vec![b'z'; 700_000]));
+        writer.key(&encode::Head::default(), b"long", &Value::Object(&long)).unwrap();
+        let mut set = crate::types::set::Large::new();
+        (0..100_000u32).for_each(|n| _ = set.insert(format!("member:{n}").as_bytes()));
+        let set = Object::Set(Box::new(set));
+        writer.key(&encode::Head::default(), b"set", &Value::Object(&set)).unwrap();
+        keys += 2;
+    }
+    let (file, size) = writer.finish().unwrap();
+    assert_eq!(file.len() as u64, size);
+    assert_eq!(load(&file, true).unwrap(), (keys, 1));
+}

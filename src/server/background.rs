@@ -7,7 +7,6 @@
 use crate::commands::{Shared, blocking};
 use crate::db::lifetimes::Sampler;
 use crate::db::{Access, Local, Sweeper};
-use crate::session::pause::Conditions;
 use crate::sync::{AtomicBool, Ordering, pin};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -79,9 +78,7 @@ fn turn(shared: &Shared, local: &mut Local, walks: &mut Walks) {
         // Small commands do not look at memory while it suffices, so nobody else may notice.
         shared.metrics.overrun.observe(false, now);
     }
-    // While a log is replayed nothing ends but by its word.
-    let loads = shared.conditions.bits() & Conditions::LOADING != 0;
-    if keyspace.active_expire.load(Ordering::Relaxed) && !loads {
+    if keyspace.active_expire.load(Ordering::Relaxed) {
         expire(shared, local, walks, BUDGET * config.active_expire_effort.clamp(1, 10));
     }
     keyspace.free_flushed();
@@ -116,9 +113,7 @@ fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duratio
             cut |= tracked - most > UNTRACK as u64;
         }
         blocking::forward(&mut access, &shared.clients);
-        if keyspace.journal.hand_over(local) {
-            shared.log.handed_over();
-        }
+        keyspace.journal.hand_over(local);
         local.idle(&pin);
         drop(pin);
         keyspace.gate.leave(local.seat);

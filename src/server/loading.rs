@@ -6,7 +6,6 @@
 //! Commands that need data are refused until all of it is there (`Conditions::LOADING`). A snapshot that
 //! cannot be loaded ends the process: to go on without the data would be to lose it at the next save.
 
-use super::aof;
 use crate::commands::Shared;
 use crate::commands::persist::load::{self, Mode};
 use crate::db::{Access, Counters};
@@ -32,30 +31,18 @@ impl Loading {
     /// Begins to load the snapshot, if there is one.
     pub fn start(shared: &Arc<Shared>) -> Result<Self, String> {
         let config = shared.config.get();
-        if config.appendonly {
-            return Self::start_log(shared);
-        }
         let path = Path::new(&config.dbfilename);
-        let fatal = |error: LoadError| {
-            format!("Fatal error loading the DB {}: {error}. Exiting.", path.display())
-        };
-        let Some(scanner) = load::open(shared, path).map_err(fatal)? else {
+        let opened = load::open(shared, path);
+        let Some(scanner) = opened.map_err(|error| fatal(&error.to_string()))? else {
             return Ok(Self(None));
         };
-        Self::spawn(shared, move |shared| run(shared, scanner))
-    }
-
-    fn spawn(
-        shared: &Arc<Shared>,
-        load: impl FnOnce(&Shared) -> Result<(), String> + Send + 'static,
-    ) -> Result<Self, String> {
         shared.conditions.set(Conditions::LOADING, true);
         let shared = Arc::clone(shared);
         let thread = thread::Builder::new().name("loading".into());
         let thread = thread.spawn(move || {
-            let result = load(&shared);
-            if let Err(text) = &result {
-                tracing::error!("{text}");
+            let result = run(&shared, scanner);
+            if result.is_err() {
+                // What is wrong is said by who waits for the end.
                 shared
                     .control
                     .order(Order::Shutdown(Shutdown { nosave: true, ..Shutdown::default() }));
@@ -65,17 +52,6 @@ impl Loading {
             result
         });
         thread.map(|thread| Self(Some(thread))).map_err(|error| format!("Cannot start: {error}"))
-    }
-
-    /// Begins to load the append-only file, and then to write it.
-    fn start_log(shared: &Arc<Shared>) -> Result<Self, String> {
-        let mut directory = aof::directory(&shared.config.get())?;
-        Self::spawn(shared, move |shared| {
-            let loaded = aof::load(shared, &mut directory)?;
-            aof::begin(shared, directory, &loaded)?;
-            shared.conditions.set(Conditions::LOADING, false);
-            Ok(())
-        })
     }
 
     /// Whether there is nothing to load.
@@ -91,6 +67,13 @@ impl Loading {
             Some(Err(_)) => Err("Loading the data ended by a panic".into()),
         }
     }
+}
+
+/// In words for which tests look in the log.
+fn fatal(text: &str) -> String {
+    format!(
+        "Fatal error loading the DB: {text}. Terminating server after rdb file reading failure."
+    )
 }
 
 fn run(shared: &Shared, mut scanner: Scanner<File>) -> Result<(), String> {
@@ -118,9 +101,7 @@ fn run(shared: &Shared, mut scanner: Scanner<File>) -> Result<(), String> {
     let mode = Mode::default();
     let result = result.map_err(|error| error.to_string());
     let result = result.and_then(|()| load::functions(shared, &scanner.functions, mode));
-    result.map_err(|text| {
-        format!("Fatal error loading the DB, check server logs. Exiting. {text}")
-    })?;
+    result.map_err(|text| fatal(&text))?;
     load::report(counts);
     shared.persist.rebase(shared.keyspace.total(Counters::changes));
     shared.persist.end_loading(counts);
@@ -148,7 +129,7 @@ fn insert(shared: &Shared, batches: &Mutex<Receiver<Batch>>) -> Result<Counts, L
     let keyspace = &shared.keyspace;
     let mut local = keyspace.sit();
     let mut inserter = load::inserter(shared, keyspace.clock.now(), Mode::default());
-    let policy = crate::commands::policy(&shared.config.get());
+    let policy = crate::net::policy(&shared.config.get());
     loop {
         let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = next else { return Ok(inserter.counts) };

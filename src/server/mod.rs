@@ -4,7 +4,6 @@
 //! time for the statistics. It touches no request.
 
 mod accept;
-mod aof;
 pub mod background;
 mod boot;
 mod http;

@@ -2,7 +2,7 @@
 
 use eonkv::clock::Clock;
 use eonkv::commands::run::{Turn, run_batch};
-use eonkv::commands::{Local, Shared, debug, scripting, table};
+use eonkv::commands::{Local, Shared, debug, persist, scripting, table};
 use eonkv::config::Config;
 use eonkv::config::live::Live;
 use eonkv::db::{self, Access, Keyspace};
@@ -39,7 +39,6 @@ impl Server {
             process: Process::new(),
             switches: debug::Switches::default(),
             persist: persist::State::default(),
-            log: Arc::default(),
             catalog: scripting::Catalog::new(1),
         });
         let client = shared.clients.add(Origin::default());

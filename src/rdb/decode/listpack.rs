@@ -3,7 +3,6 @@
 use super::super::cursor::{Fault, Text};
 use super::super::encode::width_of;
 
-const BAD: Fault = Fault::Bad("a listpack is damaged");
 const HEAD: usize = 6;
 const END: u8 = 0xff;
 
@@ -14,35 +13,37 @@ pub struct Listpack<'b> {
     /// How many elements its head announces; none if more than the head can say.
     announced: Option<usize>,
     taken: usize,
+    /// What is said of a damaged one.
+    bad: &'static str,
 }
 
 impl<'b> Listpack<'b> {
-    /// From its beginning.
-    pub fn new(bytes: &'b [u8]) -> Result<Self, Fault> {
-        let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or(BAD)?;
+    /// From its beginning; `bad` is what is said if it is damaged.
+    pub fn new(bytes: &'b [u8], bad: &'static str) -> Result<Self, Fault> {
+        let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or(Fault::Bad(bad))?;
         let total = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
         let count = u16::from_le_bytes([head[4], head[5]]);
         if total as usize != bytes.len() {
-            return Err(BAD);
+            return Err(Fault::Bad(bad));
         }
         let announced = (count < u16::MAX).then_some(usize::from(count));
-        Ok(Self { rest, announced, taken: 0 })
+        Ok(Self { rest, announced, taken: 0, bad })
     }
 
     /// The next element; none at the end, which has been checked then.
     pub fn next(&mut self) -> Result<Option<Text<'b>>, Fault> {
         if self.rest == [END] {
             let complete = self.announced.is_none_or(|announced| announced == self.taken);
-            return if complete { Ok(None) } else { Err(BAD) };
+            return if complete { Ok(None) } else { Err(Fault::Bad(self.bad)) };
         }
-        let (text, size) = element(self.rest).ok_or(BAD)?;
+        let (text, size) = element(self.rest).ok_or(Fault::Bad(self.bad))?;
         let width = width_of(size);
-        let back = self.rest.get(size..size + width).ok_or(BAD)?;
+        let back = self.rest.get(size..size + width).ok_or(Fault::Bad(self.bad))?;
         for (at, byte) in back.iter().enumerate() {
             let at = width - 1 - at;
             let more = if at + 1 == width { 0 } else { 0x80 };
             if *byte != (size >> (7 * at) & 0x7f) as u8 | more {
-                return Err(BAD);
+                return Err(Fault::Bad(self.bad));
             }
         }
         self.rest = &self.rest[size + width..];
@@ -52,7 +53,7 @@ impl<'b> Listpack<'b> {
 
     /// The next element, which is a number.
     pub fn number(&mut self) -> Result<i64, Fault> {
-        self.next()?.ok_or(BAD)?.number().ok_or(BAD)
+        self.next()?.ok_or(Fault::Bad(self.bad))?.number().ok_or(Fault::Bad(self.bad))
     }
 }
 

@@ -17,7 +17,8 @@ use crate::types::zset::{self, SortedSet};
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
 
-const TWICE: Fault = Fault::Bad("an element stands in it twice");
+/// In the words for which Redis' tests look in the log, whatever the form.
+const TWICE: Fault = Fault::Bad("integrity check failed: listpack with dup elements");
 /// No compact value grows beyond this, whatever the limits.
 const COMPACT_MAX: usize = 1 << 29;
 /// Compact hashes beyond this are edited where they stand.

@@ -210,10 +210,14 @@ fn read_list<'d>(
         match kind {
             code::LIST => list.add(&cursor.short_text()?),
             code::QUICKLIST_2 => match cursor.length()? {
-                PLAIN => list.add(&cursor.short_text()?),
+                PLAIN => match cursor.short_text()? {
+                    text if text.is_empty() => return Err(Fault::Bad("an empty node of a list")),
+                    text => list.add(&text),
+                },
                 PACKED => {
                     let blob = cursor.blob()?;
-                    let mut elements = Listpack::new(&blob)?;
+                    let mut elements =
+                        Listpack::new(&blob, "List listpack integrity check failed")?;
                     while let Some(element) = elements.next()? {
                         list.add(&element);
                     }
@@ -222,7 +226,7 @@ fn read_list<'d>(
             },
             _ => {
                 let blob = cursor.blob()?;
-                let mut elements = Ziplist::new(&blob)?;
+                let mut elements = Ziplist::new(&blob, "List ziplist integrity check failed")?;
                 while let Some(element) = elements.next()? {
                     list.add(&element);
                 }
@@ -249,7 +253,7 @@ fn read_set<'d>(
         }
         code::SET_LISTPACK => {
             let blob = cursor.blob()?;
-            let mut members = Listpack::new(&blob)?;
+            let mut members = Listpack::new(&blob, "Set listpack integrity check failed")?;
             let mut set = SetMaker::new(limits, 0, room);
             while let Some(member) = members.next()? {
                 set.add(&member)?;
@@ -267,7 +271,7 @@ fn read_set<'d>(
     }
 }
 
-const ODD: Fault = Fault::Bad("an element without its partner");
+const ODD: Fault = Fault::Bad("integrity check failed: an element without its partner");
 
 fn read_zset<'d>(
     kind: u8,
@@ -277,14 +281,14 @@ fn read_zset<'d>(
     match kind {
         code::ZSET_ZIPLIST => {
             let blob = cursor.blob()?;
-            let mut elements = Ziplist::new(&blob)?;
+            let mut elements = Ziplist::new(&blob, "Zset ziplist integrity check failed")?;
             while let Some(member) = elements.next()? {
                 set.add_packed(&member, &elements.next()?.ok_or(ODD)?)?;
             }
         }
         code::ZSET_LISTPACK => {
             let blob = cursor.blob()?;
-            let mut elements = Listpack::new(&blob)?;
+            let mut elements = Listpack::new(&blob, "Zset listpack integrity check failed")?;
             while let Some(member) = elements.next()? {
                 set.add_packed(&member, &elements.next()?.ok_or(ODD)?)?;
             }
@@ -322,13 +326,13 @@ fn read_hash<'d>(
             hash.add(&Text::Slice(name), &Text::Slice(value), None)
         })?,
         code::HASH_ZIPLIST => {
-            let mut elements = Ziplist::new(&blob)?;
+            let mut elements = Ziplist::new(&blob, "Hash ziplist integrity check failed")?;
             while let Some(name) = elements.next()? {
                 hash.add(&name, &elements.next()?.ok_or(ODD)?, None)?;
             }
         }
         _ => {
-            let mut elements = Listpack::new(&blob)?;
+            let mut elements = Listpack::new(&blob, "Hash listpack integrity check failed")?;
             while let Some(name) = elements.next()? {
                 hash.add(&name, &elements.next()?.ok_or(ODD)?, None)?;
             }
@@ -363,7 +367,7 @@ fn read_timed<'d>(
 /// A listpack of name, value, end.
 fn read_triples<'d>(cursor: &mut Cursor<'_>, mut hash: HashMaker<'d>) -> Result<Read<'d>, Fault> {
     let blob = cursor.blob()?;
-    let mut elements = Listpack::new(&blob)?;
+    let mut elements = Listpack::new(&blob, "Hash listpack integrity check failed")?;
     while let Some(name) = elements.next()? {
         let value = elements.next()?.ok_or(ODD)?;
         let end = elements.next()?.ok_or(ODD)?.number().ok_or(BAD_TIME)?;

@@ -2,8 +2,8 @@
 
 use super::super::cursor::Fault;
 
-const BAD_SET: Fault = Fault::Bad("a set of numbers is damaged");
-const BAD_MAP: Fault = Fault::Bad("a zipmap is damaged");
+const BAD_SET: Fault = Fault::Bad("Intset integrity check failed");
+const BAD_MAP: Fault = Fault::Bad("Zipmap integrity check failed");
 
 /// How many numbers there are, and the numbers: width u32, count u32, then all of them ascending.
 pub fn intset(

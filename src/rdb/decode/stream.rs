@@ -8,7 +8,9 @@ use crate::db::New;
 use crate::types::object::Object;
 use crate::types::stream::{Id, LARGEST, Limit, Owner, Pending, Stream};
 
-const BAD: Fault = Fault::Bad("a stream is damaged");
+const PACK: &str = "Stream listpack integrity check failed";
+const BAD_PACK: Fault = Fault::Bad(PACK);
+const BAD: Fault = Fault::Bad("Stream integrity check failed");
 const DELETED: i64 = 1;
 const SAME_NAMES: i64 = 2;
 /// A group does not know how many entries it has read.
@@ -22,7 +24,7 @@ pub fn read<'d>(kind: u8, cursor: &mut Cursor<'_>, limit: Limit) -> Result<Read<
         let name = cursor.blob()?;
         let first = raw_id(name.as_ref().try_into().map_err(|_| BAD)?);
         let blob = cursor.blob()?;
-        block(&mut stream, first, &mut Listpack::new(&blob)?, &mut texts, limit)?;
+        block(&mut stream, first, &mut Listpack::new(&blob, PACK)?, &mut texts, limit)?;
     }
     bounds(kind, cursor, &mut stream)?;
     for _ in 0..cursor.count()? {
@@ -70,21 +72,21 @@ fn block(
     let (live, deleted) = (count(pack.number()?)?, count(pack.number()?)?);
     let mut names = Vec::new();
     for _ in 0..count(pack.number()?)? {
-        names.push(pack.next()?.ok_or(BAD)?);
+        names.push(pack.next()?.ok_or(BAD_PACK)?);
     }
     if pack.number()? != 0 {
-        return Err(BAD);
+        return Err(BAD_PACK);
     }
     let (mut found, mut before) = (0, None);
-    for n in 0..live.checked_add(deleted).ok_or(BAD)? {
+    for n in 0..live.checked_add(deleted).ok_or(BAD_PACK)? {
         let flags = pack.number()?;
         if flags & !(DELETED | SAME_NAMES) != 0 {
-            return Err(BAD);
+            return Err(BAD_PACK);
         }
         let (ms, seq) = (pack.number()?.cast_unsigned(), pack.number()?.cast_unsigned());
         let id = Id { ms: first.ms.wrapping_add(ms), seq: first.seq.wrapping_add(seq) };
         if before.is_some_and(|before| id <= before) || n == 0 && id < first {
-            return Err(BAD);
+            return Err(BAD_PACK);
         }
         before = Some(id);
         texts.clear();
@@ -92,30 +94,30 @@ fn block(
         if flags & SAME_NAMES != 0 {
             for name in &names {
                 texts.push(name);
-                texts.push(&pack.next()?.ok_or(BAD)?);
+                texts.push(&pack.next()?.ok_or(BAD_PACK)?);
             }
             elements += names.len();
         } else {
             let fields = count(pack.number()?)?;
-            for _ in 0..fields.checked_mul(2).ok_or(BAD)? {
-                texts.push(&pack.next()?.ok_or(BAD)?);
+            for _ in 0..fields.checked_mul(2).ok_or(BAD_PACK)? {
+                texts.push(&pack.next()?.ok_or(BAD_PACK)?);
             }
             elements += 1 + 2 * fields;
         }
         if count(pack.number()?)? != elements {
-            return Err(BAD);
+            return Err(BAD_PACK);
         }
         if flags & DELETED != 0 {
             continue;
         }
         found += 1;
         if texts.ends.is_empty() || texts.bytes.len() > LARGEST || id <= stream.bounds().last {
-            return Err(BAD);
+            return Err(BAD_PACK);
         }
         stream.add(id, texts.iter(), texts.bytes.len(), limit);
     }
     if found != live || pack.next()?.is_some() {
-        return Err(BAD);
+        return Err(BAD_PACK);
     }
     Ok(())
 }
@@ -161,7 +163,7 @@ fn group(kind: u8, cursor: &mut Cursor<'_>, stream: &mut Stream) -> Result<(), F
         let seen = cursor.time()?;
         let active = if kind == code::STREAM_3 { cursor.time()? } else { seen };
         if !group.add_consumer(&name, seen) {
-            return Err(BAD);
+            return Err(Fault::Bad("Duplicate stream consumer detected"));
         }
         let owner: Owner = group.owner(&name).ok_or(BAD)?;
         if let Some(consumer) = group.consumer_mut(owner) {

@@ -6,7 +6,6 @@
 
 use super::super::cursor::{Fault, Text};
 
-const BAD: Fault = Fault::Bad("a ziplist is damaged");
 const HEAD: usize = 10;
 const END: u8 = 0xff;
 /// The size of the one before stands in the four bytes that follow.
@@ -23,43 +22,50 @@ pub struct Ziplist<'b> {
     last: usize,
     announced: Option<usize>,
     taken: usize,
+    /// What is said of a damaged one.
+    bad: &'static str,
 }
 
 impl<'b> Ziplist<'b> {
-    /// From its beginning.
-    pub fn new(bytes: &'b [u8]) -> Result<Self, Fault> {
-        let head: &[u8; HEAD] = bytes.first_chunk().ok_or(BAD)?;
+    /// From its beginning; `bad` is what is said if it is damaged.
+    pub fn new(bytes: &'b [u8], bad: &'static str) -> Result<Self, Fault> {
+        let head: &[u8; HEAD] = bytes.first_chunk().ok_or(Fault::Bad(bad))?;
         let word = |at: usize| {
             u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
         };
         let count = u16::from_le_bytes([head[8], head[9]]);
         if word(0) != bytes.len() {
-            return Err(BAD);
+            return Err(Fault::Bad(bad));
         }
         let announced = (count < u16::MAX).then_some(usize::from(count));
-        Ok(Self { bytes, at: HEAD, before: HEAD, last: word(4), announced, taken: 0 })
+        Ok(Self { bytes, at: HEAD, before: HEAD, last: word(4), announced, taken: 0, bad })
     }
 
     /// The next element; none at the end, which has been checked then.
     pub fn next(&mut self) -> Result<Option<Text<'b>>, Fault> {
-        let rest = self.bytes.get(self.at..).ok_or(BAD)?;
+        let rest = self.bytes.get(self.at..).ok_or(Fault::Bad(self.bad))?;
         if rest == [END] {
             let complete = self.announced.is_none_or(|announced| announced == self.taken);
-            return if complete && self.last == self.before { Ok(None) } else { Err(BAD) };
+            return if complete && self.last == self.before {
+                Ok(None)
+            } else {
+                Err(Fault::Bad(self.bad))
+            };
         }
-        let (&first, _) = rest.split_first().ok_or(BAD)?;
+        let (&first, _) = rest.split_first().ok_or(Fault::Bad(self.bad))?;
         let (size, head) = match first {
-            END => return Err(BAD),
+            END => return Err(Fault::Bad(self.bad)),
             LONG => {
-                let size = rest.get(1..).and_then(<[u8]>::first_chunk).ok_or(BAD)?;
+                let size =
+                    rest.get(1..).and_then(<[u8]>::first_chunk).ok_or(Fault::Bad(self.bad))?;
                 (u32::from_le_bytes(*size) as usize, 5)
             }
             size => (usize::from(size), 1),
         };
         if size != self.at - self.before {
-            return Err(BAD);
+            return Err(Fault::Bad(self.bad));
         }
-        let (text, size) = element(&rest[head..]).ok_or(BAD)?;
+        let (text, size) = element(&rest[head..]).ok_or(Fault::Bad(self.bad))?;
         self.before = self.at;
         self.at += head + size;
         self.taken += 1;
