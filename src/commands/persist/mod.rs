@@ -8,7 +8,6 @@
 pub mod jobs;
 pub mod load;
 pub mod recorder;
-pub mod replay;
 pub mod save;
 
 use super::notes::{Notes, at};
