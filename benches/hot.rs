@@ -129,6 +129,7 @@ fn shared(workers: usize) -> Arc<Shared> {
         process: Process::new(),
         switches: commands::debug::Switches::default(),
         persist: commands::persist::State::default(),
+        log: Arc::default(),
         catalog: commands::scripting::Catalog::new(workers),
     })
 }

@@ -67,6 +67,7 @@ fn shared() -> Arc<Shared> {
         process: Process::new(),
         switches: commands::debug::Switches::default(),
         persist: commands::persist::State::default(),
+        log: Arc::default(),
         catalog: commands::scripting::Catalog::new(1),
     })
 }

@@ -33,6 +33,8 @@ pub mod index;
 
 // The keyspace: entries, expiry, eviction, on top of the index.
 pub mod db;
+// Records in their one order, to the disk, and word of it back.
+pub mod log;
 
 // Values as bytes: snapshots and DUMP payloads, of Redis' and Valkey's form.
 pub mod rdb;

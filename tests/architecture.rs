@@ -18,22 +18,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("types", &["mem", "sync"]),
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "resp", "sync", "types"]),
+    ("log", &["db", "disk", "sync"]),
     ("rdb", &["clock", "config", "db", "sync", "types"]),
     ("script", &["rdb", "resp", "types"]),
     ("session", &["clock", "db", "resp", "sync", "types"]),
     (
         "commands",
         &[
-            "clock", "config", "db", "mem", "metrics", "rdb", "resp", "script", "session", "sync",
-            "types",
+            "clock", "config", "db", "disk", "log", "mem", "metrics", "rdb", "resp", "script",
+            "session", "sync", "types",
         ],
     ),
     ("net", &["clock", "commands", "config", "db", "mem", "metrics", "resp", "session", "sync"]),
     (
         "server",
         &[
-            "clock", "commands", "config", "db", "disk", "mem", "metrics", "net", "rdb", "resp",
-            "session", "sync", "types",
+            "clock", "commands", "config", "db", "disk", "log", "mem", "metrics", "net", "rdb",
+            "resp", "session", "sync", "types",
         ],
     ),
 ];

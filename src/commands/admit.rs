@@ -44,6 +44,10 @@ pub fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Resu
     }
     // Whatever is queued takes memory until EXEC.
     let flags = transaction::flags(cx, row);
+    let writes = flags.has(Flags::WRITE);
+    if writes && cx.shared.conditions.bits() & Conditions::MISCONF != 0 && !begun {
+        return Err(log_fails(cx).into());
+    }
     let takes = flags.has(Flags::DENYOOM) || transaction::is_queueing(cx, row);
     if !begun && !outside && !room::make(cx) && takes {
         return Err(Error::OutOfMemory.into());
@@ -71,6 +75,13 @@ pub fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Resu
         return Err(Refusal::Wait);
     }
     Ok(())
+}
+
+/// Why nothing may be changed while the log cannot be written.
+#[cold]
+pub fn log_fails(cx: &Cx<'_>) -> Error {
+    let why = cx.shared.log.facts().error.unwrap_or_default();
+    Error::from(format!("MISCONF Errors writing to the AOF file: {why}"))
 }
 
 /// How often what has begun looks whether the script that keeps it waiting is over, in milliseconds.

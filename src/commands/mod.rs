@@ -60,7 +60,8 @@ pub mod zset;
 
 use crate::config::Config;
 use crate::config::live::Live;
-use crate::db::{Access, Candidates, Key, Keyspace};
+use crate::db::{Access, Candidates, Key, Keyspace, Policy};
+use crate::log::Log;
 use crate::metrics::{Metrics, Process};
 use crate::resp::reply::Mark;
 use crate::resp::{Args, Reply};
@@ -136,8 +137,20 @@ pub struct Shared {
     pub switches: debug::Switches,
     /// Loading and saving.
     pub persist: persist::State,
+    /// What becomes of effects.
+    pub log: Arc<Log>,
     /// Scripts and functions.
     pub catalog: scripting::Catalog,
+}
+
+/// How accesses are recorded under the configured eviction policy.
+pub fn policy(config: &Config) -> Policy {
+    Policy {
+        lfu: config.maxmemory_policy.uses_lfu(),
+        log_factor: config.lfu_log_factor,
+        decay_minutes: config.lfu_decay_time,
+        no_touch: false,
+    }
 }
 
 /// What one worker keeps for its commands; never shared.

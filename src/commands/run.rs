@@ -304,7 +304,7 @@ fn to_its_end(cx: &mut Cx<'_>, args: Args<'_>) -> After {
 }
 
 /// Hashes the first key for `cx.row`.
-fn aim(cx: &mut Cx<'_>, args: Args<'_>) {
+pub fn aim(cx: &mut Cx<'_>, args: Args<'_>) {
     let key = usize::from(cx.row.first_key);
     cx.hash = if key == 0 { 0 } else { args.opt(key).map_or(0, |key| Key::new(key).hash) };
 }

@@ -223,6 +223,22 @@ config! {
     sanitize_dump_payload: Sanitize,
     /// Keep an append-only file.
     appendonly: bool,
+    /// What the names of its files begin with.
+    appendfilename: String,
+    /// The directory that they are in.
+    appenddirname: String,
+    /// Growth in per cent after which it is rewritten; 0 = never.
+    auto_aof_rewrite_percentage: u32,
+    /// Bytes below which it is not.
+    auto_aof_rewrite_min_size: u64,
+    /// Load it although its end was cut off.
+    aof_load_truncated: bool,
+    /// Note the time in it.
+    aof_timestamp_enabled: bool,
+    /// Force a base to disk while it is written.
+    aof_rewrite_incremental_fsync: bool,
+    /// Put checksums into it.
+    aof_checksums: bool,
     /// When it is forced to disk.
     appendfsync: AppendFsync,
     /// Do not force it while it is being rewritten.

@@ -105,6 +105,8 @@ pub struct Access<'a> {
     pub db: usize,
     /// Time of this batch, Unix milliseconds.
     pub now: i64,
+    /// The time by which accesses are recorded: the same, but when a log of the past is replayed.
+    pub wall: i64,
     /// How accesses are recorded.
     pub policy: Policy,
     /// Expired keys are hidden but stay: writes are paused, or belong to somebody else.
@@ -136,6 +138,7 @@ impl<'a> Access<'a> {
             pin,
             db,
             now,
+            wall: now,
             policy,
             frozen: false,
             actor: 0,
@@ -359,7 +362,7 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub fn touch(&mut self, entry: &Entry) {
         if !self.policy.no_touch {
-            let (policy, now) = (self.policy, self.now);
+            let (policy, now) = (self.policy, self.wall);
             entry.touch(policy.used(entry.access(), now, || self.local.random()));
         }
     }

@@ -85,6 +85,11 @@ impl Journal {
         self.last.load(Ordering::Acquire)
     }
 
+    /// The first record of this run comes after number `last`. Before any thread works.
+    pub fn begin(&self, last: u64) {
+        self.last.store(last, Ordering::Release);
+    }
+
     /// Bytes that wait to be written.
     #[inline]
     pub fn waiting(&self) -> usize {

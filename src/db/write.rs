@@ -466,11 +466,11 @@ impl<'a> Write<'_, 'a> {
         };
         let access = match old {
             Some(old) => {
-                let (policy, now) = (self.access.policy, self.access.now);
+                let (policy, now) = (self.access.policy, self.access.wall);
                 let local = &mut *self.access.local;
                 policy.used(old.access(), now, || local.random())
             }
-            None => self.access.policy.fresh(self.access.now),
+            None => self.access.policy.fresh(self.access.wall),
         };
         let entry = value.build(self.key.bytes, expiry, access);
         self.put(entry);

@@ -54,6 +54,8 @@ pub struct Directory {
     names: Names,
     manifest: Manifest,
     unsettled: bool,
+    /// Bytes at the begin of the last file that its own lines say are durable; set by the load.
+    pub(super) known_durable: u64,
 }
 
 impl Directory {
@@ -70,7 +72,8 @@ impl Directory {
                     Manifest::parse(&bytes.map_err(Error::io(what, names.manifest()))?)?
                 }
             };
-        let mut directory = Self { disk, names, manifest, unsettled: true };
+        let mut directory =
+            Self { disk, names, manifest, unsettled: true, known_durable: u64::MAX };
         directory.upgrade()?;
         Ok(directory)
     }

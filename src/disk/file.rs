@@ -33,6 +33,10 @@ pub trait Disk: Send + Sync {
     fn has_dir(&self, path: &Path) -> bool;
     /// The names in a directory, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Writes the bytes from an offset to the end again where they are, and syncs them. For bytes that
+    /// were read and found good but may be on the disk no more: a sync that failed may have made the
+    /// kernel take them for written. A crash in between leaves the same bytes or the old ones.
+    fn refresh(&self, path: &Path, from: u64) -> io::Result<()>;
     /// Makes durable which names a directory has.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
@@ -154,6 +158,23 @@ impl Disk for RealDisk {
         let mut names: Vec<String> = names.into_iter().flatten().collect();
         names.sort();
         Ok(names)
+    }
+
+    fn refresh(&self, path: &Path, from: u64) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+        let (mut at, mut chunk) = (from, vec![0; 256 << 10]);
+        loop {
+            match FileExt::read_at(&file, &mut chunk, at) {
+                Ok(0) => return file.sync_data(),
+                Ok(count) => {
+                    file.write_all_at(&chunk[..count], at)?;
+                    at += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

@@ -21,8 +21,9 @@
 //!   of a log can be torn, and `undurable` speaks of one file.
 //!
 //! With `appendfsync no`, or while `no-appendfsync-on-rewrite` suspends syncs, groups are forgotten
-//! when they are written: to keep them would mean to keep everything. A failure to sync them later is
-//! reported, but cannot be mended.
+//! when they are written: to keep them would mean to keep everything. If a later sync fails, they are
+//! read back from the file and written again in place ([`Disk::refresh`]), as they are at a start:
+//! the process before may have ended between a failed sync and its mending.
 //!
 //! Times are milliseconds since 1970, told by the caller. A clock that jumps back makes things due
 //! at once rather than late.
@@ -31,19 +32,23 @@ use super::base::{BaseWriter, Rewrite};
 use super::crc::crc32c;
 use super::directory::Directory;
 use super::error::Error;
-use super::file::File;
+use super::file::{Disk, File};
 use super::frame::{self, Header};
 use super::options::{Options, Policy};
 use crate::config::os_reason;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Milliseconds between attempts of a log that fails.
 pub const RETRY_MS: u64 = 1000;
 /// Milliseconds between syncs with `everysec`.
 pub const SYNC_MS: u64 = 1000;
+/// Bytes at the end of the last file that are written again at a start, at most: what is older has
+/// long been written by the kernel.
+const REFRESH_MAX: u64 = 64 << 20;
 /// Groups in one write, which hands two slices each to the kernel.
 const WRITE_GROUPS: usize = 256;
 
@@ -77,6 +82,7 @@ struct Written {
 /// The increment that is being written.
 struct Current {
     file: Arc<dyn File>,
+    path: PathBuf,
     /// End of the last whole group (G1).
     len: u64,
     /// What the last good sync covered.
@@ -85,10 +91,10 @@ struct Current {
     kept_from: u64,
     /// There may be bytes behind `len`.
     torn: bool,
+    /// A sync failed when groups above `durable` were forgotten already.
+    doubtful: bool,
     /// The second of the last annotation of time; 0 = none in this file yet.
     stamped: u64,
-    /// Counts what makes an earlier [`SyncJob`] meaningless.
-    era: u64,
 }
 
 #[derive(Debug)]
@@ -125,6 +131,9 @@ pub struct Log {
     written: u64,
     durable: u64,
     failing: Option<Failing>,
+    /// A [`SyncJob`] is out. Until it is back nobody else syncs: a failure is reported once only,
+    /// and the other sync would seem to be good.
+    job_out: bool,
     synced_at: u64,
     suspended: bool,
     /// The first manifest of a log that was turned on is not known to be durable.
@@ -141,7 +150,6 @@ pub struct SyncJob {
     file: Arc<dyn File>,
     len: u64,
     last: u64,
-    era: u64,
 }
 
 impl SyncJob {
@@ -173,23 +181,33 @@ impl Log {
                 .map_err(Error::io("Can't write the AOF base file", &entry.file))?;
             tracing::info!("Creating AOF base file {} on server start", entry.file);
         }
-        let opening = if manifest.increments.is_empty() { "Creating" } else { "Opening" };
+        let is_new = manifest.increments.is_empty();
         let name = match manifest.increments.last() {
             Some(entry) => entry.file.clone(),
             None => manifest.add_increment(&directory.names().file).file,
         };
         let what = "Can't open the append-only file";
-        let file = directory.open_file(&name).map_err(Error::io(what, &name))?;
+        let path = directory.path(&name);
+        // A crash may have left a file of that name that no manifest came to know.
+        let disk = directory.disk();
+        let file = if is_new { disk.create(&path) } else { disk.append(&path) };
+        let file = file.map_err(Error::io(what, &name))?;
         let len = file.len().map_err(Error::io(what, &name))?;
         // What was loaded is what goes on: it must not be lost by a later crash.
-        file.sync().map_err(Error::io("Fail to fsync the AOF file", &name))?;
+        let doubtful = if len > directory.known_durable { directory.known_durable } else { len };
+        let refreshed =
+            directory.disk().refresh(&path, doubtful.max(len.saturating_sub(REFRESH_MAX)));
+        refreshed
+            .and_then(|()| file.sync())
+            .map_err(Error::io("Fail to fsync the AOF file", &name))?;
         if manifest != *directory.manifest() {
             directory.persist(manifest).map_err(Error::io("Can't write the manifest of", &name))?;
         }
         directory.settle().map_err(Error::io("Fail to fsync AOF directory of", &name))?;
+        let opening = if is_new { "Creating" } else { "Opening" };
         tracing::info!("{opening} AOF incr file {name} on server start");
         let mut log = Self::new(directory, options, last, now);
-        log.current = Some(Current::new(file, len));
+        log.current = Some(Current::new(file, path, len));
         log.other_size = log.directory.size()? - len;
         log.rewritten_size = match &log.directory.manifest().base {
             Some(base) => log.directory.length(&base.file)?,
@@ -225,6 +243,7 @@ impl Log {
             written: last,
             durable: last,
             failing: None,
+            job_out: false,
             synced_at: now,
             suspended: false,
             unproven: false,
@@ -255,6 +274,16 @@ impl Log {
         }
     }
 
+    /// As [`Log::commit`], for a caller who has syncs run by another thread: gives it the job that is
+    /// due, or wanted `early`. `syncing`: one is on its way.
+    pub fn commit_beside(&mut self, now: u64, syncing: bool, early: bool) -> Option<SyncJob> {
+        if self.is_resting(now) || !self.write(now) || syncing {
+            return None;
+        }
+        let early = early && self.has_undurable() && self.keeps();
+        if early || self.sync_due(now) { self.sync_job() } else { None }
+    }
+
     /// Whether the log fails and the next attempt is not due.
     fn is_resting(&self, now: u64) -> bool {
         // `now` before `since` is a clock that was set back.
@@ -265,7 +294,7 @@ impl Log {
     pub fn write(&mut self, now: u64) -> bool {
         let keeps = self.keeps();
         let Some(current) = &mut self.current else { return true };
-        let mut result = current.mend();
+        let mut result = current.mend(&**self.directory.disk());
         while result.is_ok() && !self.queue.is_empty() {
             let stamp = (self.options.timestamps, now / 1000);
             let before = self.undurable.len();
@@ -343,18 +372,22 @@ impl Log {
     }
 
     /// The same in two steps, so that another thread may wait for the disk: run the job there, and
-    /// bring it back to [`Log::sync_done`]. `None` if the log has no file, or must be mended first.
-    pub fn sync_job(&self) -> Option<SyncJob> {
-        let current = self.current.as_ref().filter(|current| !current.torn)?;
-        let (len, era) = (current.len, current.era);
-        Some(SyncJob { file: Arc::clone(&current.file), len, last: self.written, era })
+    /// bring it back to [`Log::sync_done`], in any case. `None` if the log has no file, must be
+    /// mended first, or a job is out already.
+    pub fn sync_job(&mut self) -> Option<SyncJob> {
+        let current = self.current.as_ref().filter(|current| !current.needs_mending())?;
+        if self.job_out {
+            return None;
+        }
+        self.job_out = true;
+        Some(SyncJob { file: Arc::clone(&current.file), len: current.len, last: self.written })
     }
 
     /// What became of a job. True if everything that was in the file when it began is durable.
     pub fn sync_done(&mut self, job: &SyncJob, result: io::Result<()>, now: u64) -> bool {
-        let Some(current) = self.current.as_mut().filter(|c| c.era == job.era) else {
-            return false;
-        };
+        self.job_out = false;
+        let current = self.current.as_mut().filter(|c| Arc::ptr_eq(&c.file, &job.file));
+        let Some(current) = current else { return false };
         // A file without a durable name is not durable; a temporary name does not matter yet.
         let named = matches!(self.phase, Phase::Normal | Phase::Rewriting);
         let result = result.and_then(|()| if named { self.directory.settle() } else { Ok(()) });
@@ -480,6 +513,11 @@ impl Log {
         &self.directory
     }
 
+    /// For [`Directory::remove_history`], by whoever does not mind to wait for it.
+    pub fn directory_mut(&mut self) -> &mut Directory {
+        &mut self.directory
+    }
+
     /// The files that nobody needs any more: remove them in whatever thread, then call
     /// [`Log::forget_history`].
     pub fn history(&self) -> Vec<std::path::PathBuf> {
@@ -545,8 +583,7 @@ impl Log {
         }
         tracing::info!("Creating AOF incr file {name} on background rewrite");
         self.other_size = self.size();
-        let era = self.current.as_ref().map_or(0, |old| old.era + 1);
-        self.current = Some(Current { era, ..Current::new(file, 0) });
+        self.current = Some(Current::new(file, path, 0));
         self.phase = Phase::Rewriting;
         Ok(())
     }
@@ -557,7 +594,7 @@ impl Log {
         let what = "Can't open the append-only file";
         let file = self.directory.disk().create(&path).map_err(Error::io(what, &name))?;
         tracing::info!("Creating AOF incr file {name} on background rewrite");
-        self.current = Some(Current::new(file, 0));
+        self.current = Some(Current::new(file, path, 0));
         self.phase = Phase::First;
         Ok(())
     }
@@ -593,8 +630,9 @@ impl Log {
             let increment = manifest.add_increment(&log);
             let what = "Error trying to rename the temporary AOF incr file into";
             let temporary = self.directory.path(&self.temporary_increment());
-            disk.rename(&temporary, &self.directory.path(&increment.file))
-                .map_err(Error::io(what, &increment.file))?;
+            let path = self.directory.path(&increment.file);
+            disk.rename(&temporary, &path).map_err(Error::io(what, &increment.file))?;
+            self.current.iter_mut().for_each(|current| current.path = path.clone());
         } else {
             manifest.retire_increments(1);
         }
@@ -633,15 +671,33 @@ impl Log {
 }
 
 impl Current {
-    fn new(file: Arc<dyn File>, len: u64) -> Self {
-        Self { file, len, durable: len, kept_from: len, torn: false, stamped: 0, era: 0 }
+    fn new(file: Arc<dyn File>, path: PathBuf, len: u64) -> Self {
+        Self {
+            file,
+            path,
+            len,
+            durable: len,
+            kept_from: len,
+            torn: false,
+            doubtful: false,
+            stamped: 0,
+        }
     }
 
-    /// Cuts off what is behind the last whole group (G1).
-    fn mend(&mut self) -> io::Result<()> {
+    fn needs_mending(&self) -> bool {
+        self.torn || self.doubtful
+    }
+
+    /// Cuts off what is behind the last whole group (G1), and writes again in place what is in doubt
+    /// and no longer in memory.
+    fn mend(&mut self, disk: &dyn Disk) -> io::Result<()> {
         if self.torn {
             self.file.truncate(self.len)?;
             self.torn = false;
+        }
+        if self.doubtful {
+            disk.refresh(&self.path, self.durable)?;
+            self.doubtful = false;
         }
         Ok(())
     }
@@ -653,8 +709,8 @@ impl Current {
         }
         self.len = self.kept_from;
         self.torn = true;
+        self.doubtful = self.durable < self.kept_from;
         self.stamped = 0;
-        self.era += 1;
     }
 
     /// One write of some groups from the front of the queue.

@@ -37,7 +37,8 @@ pub mod manifest;
 pub mod options;
 pub mod read;
 mod resp;
-
+#[cfg(any(test, fuzzing))]
+pub mod sim;
 mod tail;
 #[cfg(test)]
 mod tests;

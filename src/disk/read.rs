@@ -37,9 +37,9 @@ pub struct Place<'a> {
 
 /// Who takes what is loaded. An `Err` ends the load; its text is what the operator reads.
 pub trait Sink {
-    /// A file in RDB form, or the part in front of an old-style file. Must consume exactly the RDB
-    /// part; commands may follow.
-    fn rdb(&mut self, source: &mut dyn BufRead, place: Place<'_>) -> Result<(), String>;
+    /// A file in RDB form, or the part in front of an old-style file: returns how many bytes that is.
+    /// More may be read from the source; commands may follow.
+    fn rdb(&mut self, source: &mut dyn BufRead, place: Place<'_>) -> Result<u64, String>;
 
     /// One command. Those between MULTI and EXEC are to be kept until EXEC comes, and forgotten if
     /// the load ends before it.
@@ -114,6 +114,8 @@ pub fn load(
         before += reader.window.len();
         loaded.commands += reader.commands;
         loaded.last = loaded.last.max(reader.last);
+        // Files that say nothing of it are left as they are.
+        directory.known_durable = reader.durable.unwrap_or(u64::MAX);
         if let End::Cut { offset, multi, .. } = &end {
             let (file, offset) = (file.clone(), *offset);
             if *multi {
@@ -155,6 +157,8 @@ pub(super) struct Reader<'a> {
     multi: Option<u64>,
     commands: u64,
     last: u64,
+    /// The most that a line says is durable.
+    durable: Option<u64>,
     /// Bytes of files before this one, and of all.
     tell: (u64, u64),
     told: u64,
@@ -183,6 +187,7 @@ impl<'a> Reader<'a> {
             multi: None,
             commands: 0,
             last: 0,
+            durable: None,
             tell,
             told: 0,
         })
@@ -226,7 +231,8 @@ impl<'a> Reader<'a> {
         let place = Place { file: self.file, offset: 0 };
         let result = self.sink.rdb(&mut self.window, place);
         let offset = self.window.offset();
-        result.map_err(|why| Error::Refused { file: self.file.into(), offset, why })?;
+        let len = result.map_err(|why| Error::Refused { file: self.file.into(), offset, why })?;
+        self.window.seek(len);
         if old_style {
             tracing::info!("Reading the remaining AOF tail...");
         }
@@ -264,6 +270,8 @@ impl<'a> Reader<'a> {
             Line::Time(_) => self.before = line,
             Line::Other if !self.grouped => self.before.clear(),
             Line::Other | Line::Damaged => {
+                // The line of time before it may be what changed.
+                let at = at - self.before.len() as u64;
                 return self.unreadable(at, "a damaged annotation").map(Some);
             }
         }
@@ -292,6 +300,7 @@ impl<'a> Reader<'a> {
             return self.unreadable(header.at, why).map(Some);
         }
         self.last = self.last.max(header.last);
+        self.durable = self.durable.max(Some(header.durable));
         self.group_end = Some(begin + header.len);
         Ok(None)
     }

@@ -34,6 +34,14 @@ impl<'a> Window<'a> {
         self.base + self.begin as u64
     }
 
+    /// Goes on at `offset`, which was read before.
+    pub(super) fn seek(&mut self, offset: u64) {
+        match offset.checked_sub(self.base) {
+            Some(ahead) if ahead <= self.end as u64 => self.begin = ahead as usize,
+            _ => (self.begin, self.end, self.base) = (0, 0, offset),
+        }
+    }
+
     /// What is here without reading.
     pub(super) fn available(&self) -> &[u8] {
         &self.buffer[self.begin..self.end]

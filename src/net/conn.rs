@@ -64,6 +64,8 @@ pub struct Conn {
     pub output: Output,
     /// Requests that wait.
     pub parked: Option<Box<Parked>>,
+    /// Replies wait until the log promises this number (0: they do not wait).
+    pub barrier: u64,
     /// When `output` passed the soft limit, Unix milliseconds.
     pub soft_since: Option<i64>,
     /// To be closed once `output` is empty.
@@ -87,6 +89,7 @@ impl Conn {
             room: Room::default(),
             output: Output::default(),
             parked: None,
+            barrier: 0,
             soft_since: None,
             closing: false,
             readable: false,
@@ -104,9 +107,10 @@ impl Conn {
         Limits { authenticated, requests, ..limits }
     }
 
-    /// Whether reading must wait: for a park to end, or for replies to be taken.
+    /// Whether reading must wait: for a park to end, for the log, or for replies to be taken.
     pub fn is_held(&self) -> bool {
-        self.parked.is_some() || self.closing || self.output.len() > STALL_AT
+        let waits = self.parked.is_some() || self.barrier != 0;
+        waits || self.closing || self.output.len() > STALL_AT
     }
 
     /// Bytes of requests that have not run.

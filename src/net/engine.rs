@@ -52,7 +52,7 @@ impl Engine {
             interpreter: None,
         };
         Self {
-            policy: policy(&local.config),
+            policy: crate::commands::policy(&local.config),
             local,
             reply: Reply::with_capacity(shrink::FLOOR),
             peak: Peak::default(),
@@ -108,7 +108,7 @@ impl Engine {
         let newer = self.config.refresh(&self.shared.config);
         if newer {
             self.local.config = Arc::clone(self.config.config());
-            self.policy = policy(&self.local.config);
+            self.policy = crate::commands::policy(&self.local.config);
             set_precise(&self.shared.conditions, &self.local.config);
         }
         newer
@@ -192,25 +192,19 @@ impl Engine {
         // Not as it is, so that it can be taken for something that lives no longer than the rest.
         let meanwhile = meanwhile.map(|meanwhile| meanwhile as &mut dyn FnMut());
         let value = work(Turn { shared, local, db, reply, session, meanwhile });
-        self.shared.keyspace.journal.hand_over(&mut self.seat);
+        if self.shared.keyspace.journal.hand_over(&mut self.seat) {
+            self.shared.log.handed_over();
+        }
         value
     }
 
     /// After a panic: whatever it left half done of a batch is dropped.
     pub fn reset(&mut self) {
-        self.shared.keyspace.journal.hand_over(&mut self.seat); // J2
+        if self.shared.keyspace.journal.hand_over(&mut self.seat) {
+            self.shared.log.handed_over(); // J2
+        }
         self.reply = Reply::with_capacity(shrink::FLOOR);
         self.batch = Batch::default();
-    }
-}
-
-/// How accesses are recorded under the configured eviction policy.
-pub fn policy(config: &Config) -> Policy {
-    Policy {
-        lfu: config.maxmemory_policy.uses_lfu(),
-        log_factor: config.lfu_log_factor,
-        decay_minutes: config.lfu_decay_time,
-        no_touch: false,
     }
 }
 

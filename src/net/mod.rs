@@ -23,6 +23,6 @@ mod shrink;
 mod socket;
 mod worker;
 
-pub use engine::{policy, set_precise};
+pub use engine::set_precise;
 pub use socket::Socket;
 pub use worker::{Handle, Worker};

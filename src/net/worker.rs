@@ -8,6 +8,7 @@
 //! [`READ_BUDGET`] bytes a connection goes to the end of the `ready` list: nobody starves behind a
 //! firehose.
 
+mod barrier;
 mod door;
 mod letters;
 mod meanwhile;
@@ -83,6 +84,8 @@ pub struct Worker {
     /// When waits end, each with its connection's slot. What ended otherwise is skipped when its time
     /// comes.
     parked: BTreeSet<(u64, usize)>,
+    /// Connections whose replies wait for the log, by slot.
+    barred: Vec<usize>,
     /// Roll calls to be answered, and after how many turns at the latest.
     calls: Vec<(Arc<RollCall>, u32)>,
     scratch: Box<[u8]>,
@@ -134,6 +137,7 @@ impl Worker {
             free: Vec::new(),
             ready: VecDeque::new(),
             parked: BTreeSet::new(),
+            barred: Vec::new(),
             calls: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             next_tick: 1,
@@ -178,6 +182,7 @@ impl Worker {
         self.engine.refresh();
         self.engine.begin();
         let calls = take(&mut self.calls);
+        self.unbar();
         // What was told before the requests of this turn were sent precedes their replies.
         self.read_mail();
         for event in events.iter().filter(|event| event.token() != WAKE) {
@@ -224,7 +229,12 @@ impl Worker {
         }
         let shared = Arc::clone(&self.engine.shared);
         let mailbox = shared.clients.mailbox(self.engine.local.worker);
-        let quiet = mailbox.sleep(|| self.handle.arrivals.is_empty());
+        let seen = shared.log.promised();
+        if self.is_promised(seen) {
+            return self.poll.poll(events, Some(Duration::ZERO));
+        }
+        let still = || self.barred.is_empty() || shared.log.promised() == seen;
+        let quiet = mailbox.sleep(|| self.handle.arrivals.is_empty() && still());
         let result = self.poll.poll(events, Some(if quiet { timeout } else { Duration::ZERO }));
         mailbox.woke();
         match result {
@@ -463,12 +473,20 @@ impl Worker {
             self.engine.reply.bytes.shrink_to(shrink::FLOOR); // what it asked for is not to be expected again
             return Fate::Close;
         }
+        if self.bar(conn) {
+            conn.output.queue(&mut self.engine.reply);
+            self.engine.reply.clear();
+            return Fate::Keep;
+        }
         let sent = conn.output.send(&mut conn.socket, &mut self.engine.reply);
         self.wrote(sent)
     }
 
     /// Sends what is queued.
     fn flush(&mut self, conn: &mut Conn) -> Fate {
+        if self.is_barred(conn) {
+            return Fate::Keep;
+        }
         let sent = conn.output.flush(&mut conn.socket);
         if conn.output.is_empty() {
             conn.soft_since = None;

@@ -7,6 +7,7 @@
 use crate::commands::{Shared, blocking};
 use crate::db::lifetimes::Sampler;
 use crate::db::{Access, Local, Sweeper};
+use crate::session::pause::Conditions;
 use crate::sync::{AtomicBool, Ordering, pin};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -78,7 +79,9 @@ fn turn(shared: &Shared, local: &mut Local, walks: &mut Walks) {
         // Small commands do not look at memory while it suffices, so nobody else may notice.
         shared.metrics.overrun.observe(false, now);
     }
-    if keyspace.active_expire.load(Ordering::Relaxed) {
+    // While a log is replayed nothing ends but by its word.
+    let loads = shared.conditions.bits() & Conditions::LOADING != 0;
+    if keyspace.active_expire.load(Ordering::Relaxed) && !loads {
         expire(shared, local, walks, BUDGET * config.active_expire_effort.clamp(1, 10));
     }
     keyspace.free_flushed();
@@ -113,7 +116,9 @@ fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duratio
             cut |= tracked - most > UNTRACK as u64;
         }
         blocking::forward(&mut access, &shared.clients);
-        keyspace.journal.hand_over(local);
+        if keyspace.journal.hand_over(local) {
+            shared.log.handed_over();
+        }
         local.idle(&pin);
         drop(pin);
         keyspace.gate.leave(local.seat);

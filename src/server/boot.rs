@@ -1,6 +1,7 @@
 //! From the command line to a server that accepts connections.
 
 use super::accept::Acceptor;
+use super::aof;
 use super::background::Background;
 use super::http::Http;
 use super::loading::Loading;
@@ -127,6 +128,7 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     let metrics = config::metrics(&shared.config.get());
     let http = Http::start(Arc::clone(&shared), &metrics)?;
     let failed = |error: io::Error| format!("Cannot start: {error}");
+    let log_thread = aof::start(&shared).map_err(failed)?;
     let loading = Loading::start(&shared)?;
     let (workers, threads) = spawn(&shared).map_err(failed)?;
     let background = Background::start(Arc::clone(&shared)).map_err(failed)?;
@@ -141,13 +143,16 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     drop(saving);
     drop(background);
     acceptor.stop(threads); // and with it the metrics port, which says `stopping` until then
-    loading.end()
+    let loaded = loading.end();
+    drop(log_thread); // what was accepted is on the disk then
+    loaded
 }
 
 /// What follows from a configuration at once, in whatever thread changed it.
 fn applied(shared: &Shared, config: &Config) {
     crate::net::set_precise(&shared.conditions, config);
     event::configure(shared, config.notify_keyspace_events);
+    aof::configure(shared, config);
     // Whether too many keys are tracked is for the next command to find out.
     shared.conditions.set(Conditions::CROWDED, !shared.clients.trackers.is_empty());
     if let Some(limit) = config.maxmemory_clients.limit(config.maxmemory) {
@@ -173,6 +178,7 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
         started_ms,
         run_id: random_id(),
         process: Process::new(),
+        log: Arc::default(),
         switches: crate::commands::debug::Switches::default(),
         persist: crate::commands::persist::State::default(),
         catalog: crate::commands::scripting::Catalog::new(workers),

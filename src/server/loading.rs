@@ -6,6 +6,7 @@
 //! Commands that need data are refused until all of it is there (`Conditions::LOADING`). A snapshot that
 //! cannot be loaded ends the process: to go on without the data would be to lose it at the next save.
 
+use super::aof;
 use crate::commands::Shared;
 use crate::commands::persist::load::{self, Mode};
 use crate::db::{Access, Counters};
@@ -31,16 +32,26 @@ impl Loading {
     /// Begins to load the snapshot, if there is one.
     pub fn start(shared: &Arc<Shared>) -> Result<Self, String> {
         let config = shared.config.get();
+        if config.appendonly {
+            return Self::start_log(shared);
+        }
         let path = Path::new(&config.dbfilename);
         let opened = load::open(shared, path);
         let Some(scanner) = opened.map_err(|error| fatal(&error.to_string()))? else {
             return Ok(Self(None));
         };
+        Self::spawn(shared, move |shared| run(shared, scanner))
+    }
+
+    fn spawn(
+        shared: &Arc<Shared>,
+        load: impl FnOnce(&Shared) -> Result<(), String> + Send + 'static,
+    ) -> Result<Self, String> {
         shared.conditions.set(Conditions::LOADING, true);
         let shared = Arc::clone(shared);
         let thread = thread::Builder::new().name("loading".into());
         let thread = thread.spawn(move || {
-            let result = run(&shared, scanner);
+            let result = load(&shared);
             if result.is_err() {
                 // What is wrong is said by who waits for the end.
                 shared
@@ -52,6 +63,17 @@ impl Loading {
             result
         });
         thread.map(|thread| Self(Some(thread))).map_err(|error| format!("Cannot start: {error}"))
+    }
+
+    /// Begins to load the append-only file, and then to write it.
+    fn start_log(shared: &Arc<Shared>) -> Result<Self, String> {
+        let mut directory = aof::directory(&shared.config.get())?;
+        Self::spawn(shared, move |shared| {
+            let loaded = aof::load(shared, &mut directory)?;
+            aof::begin(shared, directory, &loaded)?;
+            shared.conditions.set(Conditions::LOADING, false);
+            Ok(())
+        })
     }
 
     /// Whether there is nothing to load.
@@ -129,7 +151,7 @@ fn insert(shared: &Shared, batches: &Mutex<Receiver<Batch>>) -> Result<Counts, L
     let keyspace = &shared.keyspace;
     let mut local = keyspace.sit();
     let mut inserter = load::inserter(shared, keyspace.clock.now(), Mode::default());
-    let policy = crate::net::policy(&shared.config.get());
+    let policy = crate::commands::policy(&shared.config.get());
     loop {
         let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = next else { return Ok(inserter.counts) };

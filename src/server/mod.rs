@@ -4,6 +4,7 @@
 //! time for the statistics. It touches no request.
 
 mod accept;
+mod aof;
 pub mod background;
 mod boot;
 mod http;

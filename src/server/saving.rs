@@ -75,7 +75,8 @@ fn background(shared: &Shared, local: &Local) {
     let (keyspace, persist) = (&shared.keyspace, &shared.persist);
     let config = shared.config.get();
     tracing::info!("Background saving started by pid {}", std::process::id());
-    let (incremental, policy) = (config.rdb_save_incremental_fsync, crate::net::policy(&config));
+    let (incremental, policy) =
+        (config.rdb_save_incremental_fsync, crate::commands::policy(&config));
     let manner = Manner { aof_base: false, incremental, policy };
     let (changes, cancelled) = (AtomicU64::new(0), &persist.jobs.cancelled);
     let at_cut = || changes.store(keyspace.total(Counters::changes), Ordering::Relaxed);
@@ -126,7 +127,7 @@ pub fn last(shared: &Shared, local: &mut Local, how: Shutdown) -> bool {
     let alone = keyspace.gate.exclusive(local.seat);
     let pin = pin();
     let mut access = Access::new(keyspace, local, &pin, 0);
-    access.policy = crate::net::policy(&config);
+    access.policy = crate::commands::policy(&config);
     let saved = save::to_disk(shared, &mut access);
     drop(pin);
     drop(alone);

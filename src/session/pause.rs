@@ -31,6 +31,8 @@ impl Conditions {
     pub const MONITORED: u32 = 1 << 2;
     /// Memory may not suffice: `maxmemory` is set.
     pub const MAXMEMORY: u32 = 1 << 3;
+    /// The log cannot be written: nothing may be changed.
+    pub const MISCONF: u32 = 1 << 10;
     /// A script runs for longer than others are willing to wait.
     pub const BUSY: u32 = 1 << 8;
     /// Data is being loaded: what needs it is refused.

@@ -39,6 +39,7 @@ impl Server {
             process: Process::new(),
             switches: debug::Switches::default(),
             persist: persist::State::default(),
+            log: Arc::default(),
             catalog: scripting::Catalog::new(1),
         });
         let client = shared.clients.add(Origin::default());

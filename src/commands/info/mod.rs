@@ -152,6 +152,7 @@ mod tests {
             process: Process::new(),
             switches: crate::commands::debug::Switches::default(),
             persist: crate::commands::persist::State::default(),
+            log: Arc::default(),
             catalog: crate::commands::scripting::Catalog::new(1),
         }
     }

@@ -201,7 +201,7 @@ fn simple(cx: &mut Cx<'_>, text: &'static str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::special::SavePoint;
+    use crate::config::SavePoint;
 
     #[test]
     fn one_at_a_time_and_the_scheduled_one_after_it() {

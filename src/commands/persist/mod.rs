@@ -8,6 +8,7 @@
 pub mod jobs;
 pub mod load;
 pub mod recorder;
+pub mod replay;
 pub mod save;
 
 use super::notes::{Notes, at};

@@ -101,7 +101,7 @@ fn claimed(reply: &mut Reply, entry: &Entry<'_>, just_id: bool) {
 
 pub fn xclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (key, group, consumer) = (cx.key(args, 1), args.get(2), args.get(3));
-    let now = cx.db.now;
+    let now = cx.db.wall;
     let mut write = cx.db.write(key);
     if stream(&mut write)?.is_none_or(|stream| stream.group(group).is_none()) {
         return Err(no_group(key.bytes, group));
@@ -140,7 +140,7 @@ pub fn xclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
             }
         });
     }
-    if fresh {
+    if fresh && touched.is_empty() {
         effect::consumer(&mut write, key.bytes, group, consumer);
     }
     effect::given(&mut write, key.bytes, group, &touched, false);
@@ -213,10 +213,10 @@ pub fn xautoclaim(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         })
     });
     let swept = swept.unwrap_or_default();
-    if fresh {
+    touched.extend(&swept.gone);
+    if fresh && touched.is_empty() {
         effect::consumer(&mut write, key.bytes, group, consumer);
     }
-    touched.extend(&swept.gone);
     effect::given(&mut write, key.bytes, group, &touched, false);
     drop(write);
     cx.db.no_other_effect();

@@ -397,21 +397,26 @@ fn give(
         }
         Start::Last | Start::End => None, // refused before
     };
-    if fresh {
-        effect::consumer(write, key.bytes, &reader.group, &reader.consumer);
-    }
-    if let Some(Found::New(range)) = &found
-        && write.logs()
-    {
-        if reader.no_ack {
-            effect::moved(write, key.bytes, &reader.group);
-        } else {
-            let (mut again, mut ids) = (range.again(), Vec::new());
-            while let Some(entry) = again.next_entry() {
-                ids.push(entry.id);
+    match &found {
+        Some(Found::New(range)) if reader.no_ack => {
+            if fresh {
+                effect::consumer(write, key.bytes, &reader.group, &reader.consumer);
             }
-            effect::given(write, key.bytes, &reader.group, &ids, true);
+            if !range.is_empty() {
+                effect::moved(write, key.bytes, &reader.group);
+            }
         }
+        Some(Found::New(range)) if !range.is_empty() => {
+            if write.logs() {
+                let (mut again, mut ids) = (range.again(), Vec::new());
+                while let Some(entry) = again.next_entry() {
+                    ids.push(entry.id);
+                }
+                effect::given(write, key.bytes, &reader.group, &ids, true);
+            }
+        }
+        _ if fresh => effect::consumer(write, key.bytes, &reader.group, &reader.consumer),
+        _ => {}
     }
     Ok(Given { fresh, found })
 }

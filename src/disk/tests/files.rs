@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A directory of its own for a test, removed with it.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("eonkv-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn open(&self) -> Directory {
+    pub fn open(&self) -> Directory {
         let names = Names { root: self.0.clone(), ..Names::default() };
         Directory::open(Arc::new(RealDisk), names).unwrap()
     }

@@ -1,6 +1,9 @@
 //! Tests of the log as a whole, on real files and on simulated ones.
 
+mod damage;
 mod files;
+mod redis;
+mod simulation;
 
 use super::*;
 use bytes::Bytes;
@@ -16,8 +19,8 @@ pub struct Taken {
 }
 
 impl Sink for Taken {
-    fn rdb(&mut self, source: &mut dyn BufRead, _: Place<'_>) -> Result<(), String> {
-        source.read_to_end(&mut self.rdb).map(drop).map_err(|error| error.to_string())
+    fn rdb(&mut self, source: &mut dyn BufRead, _: Place<'_>) -> Result<u64, String> {
+        source.read_to_end(&mut self.rdb).map(|n| n as u64).map_err(|error| error.to_string())
     }
 
     fn command(&mut self, arguments: &[&[u8]], _: Place<'_>) -> Result<(), String> {

@@ -1,0 +1,430 @@
+//! The thread that writes the log.
+
+use super::merge::{Merge, Run};
+use super::{Facts, Log, Order};
+use crate::db::Keyspace;
+use crate::disk;
+use crate::disk::log::SyncJob;
+use crate::disk::{Policy, State};
+use crate::sync::Ordering;
+use bytes::Bytes;
+use std::io;
+use std::mem::take;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Runs from this length on go to the disk as they are; shorter ones are put together.
+const DIRECT: usize = 4 * 1024;
+/// How much is put together.
+const GROUP: usize = 64 * 1024;
+/// Between two looks while there is traffic and nobody waits.
+const LOOK: Duration = Duration::from_millis(1);
+/// The longest sleep.
+const NAP: Duration = Duration::from_millis(500);
+/// From so many bytes that are not durable on a sync begins early: they are kept in memory until then.
+const EARLY: usize = 32 << 20;
+/// A sync that takes longer than this delays those after it, milliseconds.
+const SLOW_SYNC: u64 = 2_000;
+
+/// What the thread does to others.
+pub struct Outside {
+    /// Wakes workers by their bits.
+    pub rouse: Box<dyn Fn(u64) + Send>,
+    /// The disk refuses, or no longer does.
+    pub failing: Box<dyn Fn(bool) + Send>,
+}
+
+/// Starts the thread; with a log, unless one is begun later. It ends when the sender is dropped.
+pub fn start(
+    keyspace: Arc<Keyspace>,
+    shared: Arc<Log>,
+    log: Option<disk::Log>,
+    outside: Outside,
+) -> io::Result<Running> {
+    let (stop, stopped) = mpsc::channel();
+    let merge = Merge::new(keyspace.journal.seats(), keyspace.journal.last());
+    let syncer = Syncer::start()?;
+    let mut writer = Writer {
+        keyspace,
+        shared,
+        log,
+        merge,
+        group: Vec::new(),
+        syncer,
+        undurable: 0,
+        delayed: 0,
+        outside,
+        was_failing: false,
+        rewrite: None,
+    };
+    writer.publish();
+    let shared = Arc::clone(&writer.shared);
+    let thread =
+        std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&stopped))?;
+    let _ = shared.thread.set(thread.thread().clone());
+    Ok(Running { stop: Some(stop), thread: Some(thread), shared })
+}
+
+/// The thread; it ends, with everything durable, when this is dropped.
+pub struct Running {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Log>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop = None;
+        self.shared.poke();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Another thread that waits for syncs, so that this one goes on.
+struct Syncer {
+    jobs: Sender<SyncJob>,
+    done: Receiver<(SyncJob, io::Result<()>)>,
+    /// When the job at hand began.
+    since: Option<Instant>,
+    /// Bytes that it will make durable.
+    covers: usize,
+}
+
+impl Syncer {
+    fn start() -> io::Result<Self> {
+        let (jobs, wanted) = mpsc::channel::<SyncJob>();
+        let (ready, done) = mpsc::channel();
+        std::thread::Builder::new().name("sync".into()).spawn(move || {
+            for job in wanted {
+                let result = job.run();
+                if ready.send((job, result)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { jobs, done, since: None, covers: 0 })
+    }
+
+    fn begin(&mut self, job: SyncJob, covers: usize) {
+        if self.jobs.send(job).is_ok() {
+            (self.since, self.covers) = (Some(Instant::now()), covers);
+        }
+    }
+}
+
+struct Writer {
+    keyspace: Arc<Keyspace>,
+    shared: Arc<Log>,
+    log: Option<disk::Log>,
+    merge: Merge,
+    /// Short runs, put together.
+    group: Vec<u8>,
+    syncer: Syncer,
+    undurable: usize,
+    delayed: u64,
+    outside: Outside,
+    was_failing: bool,
+    /// Who waits for the cut.
+    rewrite: Option<Sender<Result<disk::Rewrite, String>>>,
+}
+
+impl Writer {
+    fn run(&mut self, stopped: &Receiver<()>) {
+        let mut idle = false;
+        loop {
+            let ends = matches!(stopped.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+            let busy = self.turn();
+            if ends && !busy {
+                break;
+            }
+            if busy {
+                if std::mem::take(&mut idle) {
+                    self.shared.asleep.store(false, Ordering::SeqCst);
+                }
+                if !self.is_awaited() {
+                    std::thread::park_timeout(LOOK);
+                }
+                continue;
+            }
+            if !idle {
+                // One more turn after this, and only then to sleep (L2).
+                idle = true;
+                self.shared.asleep.store(true, Ordering::SeqCst);
+                continue;
+            }
+            std::thread::park_timeout(self.nap());
+            self.shared.asleep.store(false, Ordering::SeqCst);
+            idle = false;
+        }
+        if let Some(log) = self.log.take() {
+            self.finish();
+            if !log.close(self.now()) {
+                tracing::warn!("Not all of the AOF could be written.");
+            }
+        }
+    }
+
+    /// Whether replies wait.
+    fn is_awaited(&self) -> bool {
+        self.shared.is_always()
+    }
+
+    fn nap(&self) -> Duration {
+        let now = self.now();
+        let wake = self.log.as_ref().and_then(|log| log.next_wake(now));
+        let until = wake.map_or(NAP, |at| Duration::from_millis(at.saturating_sub(now).max(1)));
+        if self.syncer.since.is_some() { LOOK.min(until) } else { until.min(NAP) }
+    }
+
+    fn now(&self) -> u64 {
+        self.keyspace.clock.tick().unsigned_abs()
+    }
+
+    /// Does what there is to do; says whether anything came.
+    fn turn(&mut self) -> bool {
+        let ordered = self.obey();
+        let bytes = self.merge.collect(&self.keyspace.journal);
+        let until = self.shared.cut.load(Ordering::Acquire); // after what was collected: L3
+        let before = self.merge.last();
+        while let Some(run) = self.take(until) {
+            self.append(run);
+        }
+        self.seal();
+        self.keyspace.journal.done(bytes);
+        self.commit();
+        if until != u64::MAX && self.merge.last() == until {
+            self.switch();
+        }
+        self.publish();
+        ordered || self.merge.last() != before
+    }
+
+    fn take(&mut self, until: u64) -> Option<Run> {
+        let group = &mut self.group;
+        self.merge.next(until, |select| group.extend_from_slice(select))
+    }
+
+    fn append(&mut self, run: Run) {
+        if run.bytes.len() < DIRECT {
+            self.group.extend_from_slice(&run.bytes);
+            if self.group.len() >= GROUP {
+                self.seal();
+            }
+            return;
+        }
+        let before = self.merge.last().min(run.last.saturating_sub(1));
+        self.pass_on(before);
+        self.undurable += run.bytes.len();
+        if let Some(log) = &mut self.log {
+            log.append(run.bytes, run.last);
+        }
+    }
+
+    /// What was put together becomes a group.
+    fn seal(&mut self) {
+        self.pass_on(self.merge.last());
+    }
+
+    fn pass_on(&mut self, last: u64) {
+        if self.group.is_empty() {
+            return;
+        }
+        let bytes = Bytes::from(take(&mut self.group));
+        self.undurable += bytes.len();
+        if let Some(log) = &mut self.log {
+            let last = last.max(log.appended());
+            log.append(bytes, last);
+        }
+    }
+
+    fn commit(&mut self) {
+        let now = self.now();
+        let Some(log) = &mut self.log else {
+            self.undurable = 0;
+            return;
+        };
+        while let Ok((job, result)) = self.syncer.done.try_recv() {
+            let took = self.syncer.since.take().map_or(0, |since| since.elapsed().as_millis());
+            self.delayed += u64::from(took as u64 > SLOW_SYNC);
+            if log.sync_done(&job, result, now) {
+                self.undurable = self.undurable.saturating_sub(self.syncer.covers);
+            }
+        }
+        if log.options().policy == Policy::Always {
+            log.commit(now);
+            if log.state() == State::Healthy {
+                self.undurable = 0;
+            }
+            return;
+        }
+        if let Some(job) =
+            log.commit_beside(now, self.syncer.since.is_some(), self.undurable > EARLY)
+        {
+            self.syncer.begin(job, self.undurable);
+        }
+        if log.options().policy == Policy::No {
+            self.undurable = 0;
+        }
+    }
+
+    /// Everything that was handed over is appended, and written as far as the disk takes it.
+    fn finish(&mut self) {
+        self.turn();
+    }
+
+    /// All records up to the cut are in the file: the next begins.
+    fn switch(&mut self) {
+        self.shared.cut.store(u64::MAX, Ordering::Release);
+        let Some(asker) = self.rewrite.take() else { return };
+        let now = self.now();
+        let answer = match &mut self.log {
+            None => Err("there is no log".into()),
+            Some(log) => {
+                // A sync that is under way is of the file that ends.
+                log.begin_rewrite(now).map_err(|error| error.to_string())
+            }
+        };
+        if answer.is_ok() {
+            self.merge.forget_db();
+        }
+        let _ = asker.send(answer);
+    }
+
+    fn obey(&mut self) -> bool {
+        let orders = take(&mut *self.shared.orders.lock());
+        let any = !orders.is_empty();
+        for order in orders {
+            self.follow(order);
+        }
+        any
+    }
+
+    fn follow(&mut self, order: Order) {
+        let now = self.now();
+        match order {
+            Order::Configure(options) => {
+                if let Some(log) = &mut self.log {
+                    log.set_options(options);
+                }
+            }
+            Order::Rewrite(asker) => self.rewrite = Some(asker),
+            Order::Rewritten(rewrite, result, asker) => {
+                let answer = match (&mut self.log, result) {
+                    (None, _) => Err("there is no log".into()),
+                    (Some(log), Ok(())) => {
+                        let done = log.finish_rewrite(rewrite, now).map_err(|e| e.to_string());
+                        remove_history(log);
+                        done
+                    }
+                    (Some(log), Err(error)) => {
+                        log.fail_rewrite(rewrite, now);
+                        Err(error)
+                    }
+                };
+                let _ = asker.send(answer);
+            }
+            Order::Begin(log, last) => {
+                self.log = Some(*log);
+                self.merge.begin(last);
+            }
+            Order::End(asker) => {
+                self.shared.cut.store(u64::MAX, Ordering::Release);
+                self.finish_log();
+                let _ = asker.send(());
+            }
+            Order::Saving(saving) => {
+                if let Some(log) = &mut self.log {
+                    log.set_saving(saving);
+                }
+            }
+        }
+    }
+
+    fn finish_log(&mut self) {
+        self.merge.collect(&self.keyspace.journal);
+        while let Some(run) = self.take(u64::MAX) {
+            self.append(run);
+        }
+        self.seal();
+        if let Some(log) = self.log.take()
+            && !log.close(self.now())
+        {
+            tracing::warn!("Not all of the AOF could be written.");
+        }
+    }
+
+    /// Tells the others (L1, L2).
+    fn publish(&mut self) {
+        let shared = &self.shared;
+        let (promised, durable, state) = match &self.log {
+            Some(log) => (log.promised(), log.durable(), log.state()),
+            None => (u64::MAX, u64::MAX, State::Healthy),
+        };
+        let always = self.log.as_ref().is_some_and(|log| log.options().policy == Policy::Always);
+        shared.set_policy(if always { Policy::Always } else { Policy::No }, self.log.is_some());
+        let promised = if always { promised } else { u64::MAX };
+        shared.durable.store(durable, Ordering::Release);
+        shared.behind.store(self.undurable, Ordering::Relaxed);
+        let before = shared.promised.swap(promised, Ordering::SeqCst);
+        if before != promised {
+            let waiting = shared.waiting.swap(0, Ordering::SeqCst);
+            if waiting != 0 {
+                (self.outside.rouse)(waiting);
+            }
+        }
+        let failing = state != State::Healthy;
+        if failing != self.was_failing {
+            self.was_failing = failing;
+            shared.failing.store(failing, Ordering::Release);
+            (self.outside.failing)(failing);
+        }
+        self.note_facts(state);
+    }
+
+    fn note_facts(&mut self, state: State) {
+        let now = self.now();
+        let Some(log) = &mut self.log else {
+            *self.shared.facts.lock() = Facts::default();
+            return;
+        };
+        let (error, failing_since) = match state {
+            State::Healthy => (None, 0),
+            State::Failing { error, since } => (Some(error), since),
+        };
+        *self.shared.facts.lock() = Facts {
+            enabled: true,
+            error,
+            failing_since,
+            size: log.size(),
+            rewritten_size: log.rewritten_size(),
+            syncing: self.syncer.since.is_some(),
+            delayed: self.delayed,
+            waiting: self.undurable,
+            wants_rewrite: log.wants_rewrite(now),
+            rewriting: log.is_rewriting(),
+        };
+    }
+}
+
+/// Removes files that nobody needs any more, in a thread of their own: freeing their blocks can take long.
+fn remove_history(log: &mut disk::Log) {
+    let files = log.history();
+    let removed = std::thread::Builder::new().name("unlink".into()).spawn(move || {
+        for file in files {
+            if let Err(error) = std::fs::remove_file(&file)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!("Failed to remove history AOF file {}: {error}", file.display());
+            }
+        }
+    });
+    if removed.is_ok()
+        && let Err(error) = log.forget_history()
+    {
+        tracing::warn!("Failed to update the AOF manifest: {error}");
+    }
+}

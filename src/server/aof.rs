@@ -1,0 +1,126 @@
+//! The append-only file from boot to shutdown: loaded, then written ([`crate::log`]).
+
+use crate::commands::Shared;
+use crate::commands::persist::replay::Replay;
+use crate::config::{Config, REDIS_VERSION};
+use crate::db::{Access, Counters, Wants};
+use crate::disk::base::BaseWriter;
+use crate::disk::read::Loaded;
+use crate::disk::{self, Directory, Names, Options, RealDisk, read};
+use crate::log::{self, Order, Outside, Running};
+use crate::rdb::file::{Settings, Writer};
+use crate::session::pause::Conditions;
+use crate::sync::pin;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the configuration says of the log.
+pub fn options(config: &Config) -> Options {
+    Options {
+        policy: config.appendfsync,
+        no_sync_on_rewrite: config.no_appendfsync_on_rewrite,
+        timestamps: config.aof_timestamp_enabled,
+        checksums: config.aof_checksums,
+        rdb_base: config.aof_use_rdb_preamble,
+        rewrite_percentage: config.auto_aof_rewrite_percentage,
+        rewrite_min_size: config.auto_aof_rewrite_min_size,
+    }
+}
+
+/// Where its files are. The working directory is the data directory.
+pub fn names(config: &Config) -> Names {
+    Names {
+        root: PathBuf::new(),
+        dir: config.appenddirname.clone(),
+        file: config.appendfilename.clone(),
+    }
+}
+
+/// Starts the thread that writes it, with nothing to write yet.
+pub fn start(shared: &Arc<Shared>) -> io::Result<Running> {
+    let (clients, conditions) = (Arc::clone(&shared.clients), Arc::clone(&shared.conditions));
+    let outside = Outside {
+        rouse: Box::new(move |workers| clients.rouse(workers)),
+        failing: Box::new(move |failing| conditions.set(Conditions::MISCONF, failing)),
+    };
+    log::start(Arc::clone(&shared.keyspace), Arc::clone(&shared.log), None, outside)
+}
+
+/// Opens the directory.
+pub fn directory(config: &Config) -> Result<Directory, String> {
+    Directory::open(Arc::new(RealDisk), names(config)).map_err(|error| error.to_string())
+}
+
+/// Loads what is there, in this thread. Nobody else changes keys meanwhile.
+pub fn load(shared: &Shared, directory: &mut Directory) -> Result<Loaded, String> {
+    let config = shared.config.get();
+    let began = Instant::now();
+    let total = directory.size().map_err(|error| error.to_string())?;
+    shared.persist.begin_loading(shared.keyspace.clock.now(), total);
+    let mut replay = Replay::new(shared);
+    let loaded = read::load(directory, config.aof_load_truncated, &mut replay);
+    let counts = replay.counts;
+    drop(replay);
+    shared.persist.rebase(shared.keyspace.total(Counters::changes));
+    shared.persist.end_loading(counts);
+    let loaded = loaded.map_err(|error| error.to_string())?;
+    if !loaded.is_empty {
+        tracing::info!(
+            "DB loaded from append only file: {:.3} seconds",
+            began.elapsed().as_secs_f64()
+        );
+    }
+    Ok(loaded)
+}
+
+/// Goes on with the log that was loaded: from here on every change is written.
+pub fn begin(shared: &Shared, directory: Directory, loaded: &Loaded) -> Result<(), String> {
+    let config = shared.config.get();
+    let now = shared.keyspace.clock.tick().unsigned_abs();
+    let mut empty = |out: &mut BaseWriter| empty_base(&config, now, out);
+    let log = disk::Log::open(directory, options(&config), loaded.last, now, &mut empty);
+    let log = log.map_err(|error| error.to_string())?;
+    shared.keyspace.journal.begin(loaded.last);
+    shared.log.order(Order::Begin(Box::new(log), loaded.last));
+    turn_on(shared);
+    Ok(())
+}
+
+/// The base of a log that begins with nothing.
+fn empty_base(config: &Config, now: u64, out: &mut BaseWriter) -> io::Result<()> {
+    if !config.aof_use_rdb_preamble {
+        return Ok(());
+    }
+    let settings = Settings {
+        server: REDIS_VERSION,
+        now: now.cast_signed(),
+        used_memory: 0,
+        aof_base: true,
+        compress: config.rdbcompression,
+        summed: config.rdbchecksum,
+    };
+    Writer::begin(out, settings)?.finish().map(|_| ())
+}
+
+/// Effects are wanted from now on (J4).
+fn turn_on(shared: &Shared) {
+    let keyspace = &shared.keyspace;
+    let mut local = keyspace.sit();
+    keyspace.gate.enter(local.seat);
+    let pin = pin();
+    let mut access = Access::new(keyspace, &mut local, &pin, 0);
+    while access.exclusive(|access, _| access.keyspace.want(Wants::LOGGED, true)).is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    drop(pin);
+    keyspace.gate.leave(local.seat);
+}
+
+/// What follows from a configuration.
+pub fn configure(shared: &Shared, config: &Config) {
+    shared.keyspace.want(Wants::LAZY_EXPIRE, config.lazyfree_lazy_expire);
+    shared.keyspace.want(Wants::LAZY_EVICT, config.lazyfree_lazy_eviction);
+    shared.log.order(Order::Configure(options(config)));
+}
