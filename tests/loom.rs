@@ -395,3 +395,97 @@ fn takers_follow_each_other() {
         assert_eq!(shared.1.with(|value| unsafe { *value }), 2);
     });
 }
+
+/// Two stripes that may be reserved, what is under each, and a gate.
+struct Held {
+    gate: Gate,
+    stripes: Stripes,
+    values: [UnsafeCell<u64>; 2],
+}
+
+impl Held {
+    fn new(seats: usize) -> Arc<Self> {
+        let values = [UnsafeCell::new(0), UnsafeCell::new(0)];
+        Arc::new(Self { gate: Gate::new(seats), stripes: Stripes::new(2, seats), values })
+    }
+
+    /// Takes a stripe for long, if nobody has; the caller is seated and has reserved `more` already.
+    fn reserve(&self, seat: usize, at: usize, more: bool) -> bool {
+        let moment = self.gate.moment(seat).unwrap();
+        if self.stripes.at(at).load().is_reserved() {
+            return false;
+        }
+        self.stripes.lock(at).reserve();
+        if !more {
+            self.gate.reserve(&moment);
+        }
+        true
+    }
+
+    fn add(&self, at: usize) {
+        // SAFETY: the stripe is held; loom checks exactly this.
+        self.values[at].with_mut(|value| unsafe { *value += 1 });
+    }
+}
+
+/// W7, X3: the owner of a reserved stripe leaves its seat and comes back; who is seated and finds the stripe
+/// unreserved never waits for it (`lock` would say so), and who is exclusive finds nothing reserved.
+#[test]
+fn nobody_waits_for_what_is_reserved() {
+    model(2, || {
+        let held = Held::new(2);
+        let owner = Arc::clone(&held);
+        let owner = thread::spawn(move || {
+            owner.gate.enter(1);
+            assert!(owner.reserve(1, 0, false));
+            owner.gate.leave(1);
+            owner.gate.enter(1);
+            owner.add(0);
+            owner.stripes.at(0).unlock(0);
+            owner.gate.unreserve();
+            owner.gate.leave(1);
+        });
+        held.gate.enter(0);
+        if !held.stripes.at(0).load().is_reserved() {
+            let stripe = held.stripes.lock(0);
+            held.add(0);
+            stripe.unlock(0);
+        }
+        if let Some(alone) = held.gate.try_exclusive(0) {
+            held.add(0);
+            drop(alone);
+        }
+        held.gate.leave(0);
+        owner.join().unwrap();
+    });
+}
+
+/// Two owners, each of whom wants the other's stripe too: moments follow each other, and one of them is
+/// told that it cannot have it.
+#[test]
+fn what_is_reserved_is_one_owners() {
+    model(2, || {
+        let held = Held::new(2);
+        let run = |held: &Held, seat: usize| {
+            held.gate.enter(seat);
+            if held.reserve(seat, seat, false) {
+                held.gate.leave(seat);
+                held.gate.enter(seat);
+                let both = held.reserve(seat, 1 - seat, true);
+                held.add(seat);
+                if both {
+                    held.add(1 - seat);
+                    held.stripes.at(1 - seat).unlock(0);
+                }
+                held.stripes.at(seat).unlock(0);
+                held.gate.unreserve();
+            }
+            held.gate.leave(seat);
+        };
+        let other = Arc::clone(&held);
+        let other = thread::spawn(move || run(&other, 1));
+        run(&held, 0);
+        other.join().unwrap();
+        assert_eq!(held.gate.reserved(), 0);
+    });
+}

@@ -3,7 +3,7 @@
 
 use super::persist::jobs::MISCONF;
 use super::run::worker;
-use super::{Args, Cx, Error, Flags, Row, room, scripting, table, transaction};
+use super::{Args, Cx, Error, Flags, Row, room, scripting, table, transaction, waits};
 use crate::metrics::Stat;
 use crate::session::pause::{Conditions, PauseKind};
 use crate::session::{After, Gates};
@@ -72,6 +72,9 @@ pub fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Resu
     }
     if is_paused(cx, flags, args) {
         cx.session.after = After::Paused;
+        return Err(Refusal::Wait);
+    }
+    if cx.shared.conditions.bits() & Conditions::RESERVED != 0 && waits::for_script(cx, args) {
         return Err(Refusal::Wait);
     }
     Ok(())

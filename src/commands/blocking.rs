@@ -16,7 +16,7 @@
 //!   and if more are needed all are given back and taken again.
 
 use super::{Args, Cx, Error, Flags, Group, keys_of, run, scripting, transaction};
-use crate::db::{Entry, Key, Ready, Waiter};
+use crate::db::{Entry, Key, Ready, Reserved, Waiter};
 use crate::resp::Reply;
 use crate::session::mail::Mail;
 use crate::session::pause::Conditions;
@@ -157,6 +157,29 @@ pub fn in_step<T>(
     serve_held(held.0);
     drop(held);
     Some(value)
+}
+
+/// As [`in_step`], for work that may take long and runs its commands between [`crate::db::Access::sit`]
+/// and [`crate::db::Access::rest`]: the stripes of `keys` are reserved.
+pub fn in_reserved<T>(
+    cx: &mut Cx<'_>,
+    keys: &[Key<'_>],
+    urgent: bool,
+    work: impl FnOnce(&mut Cx<'_>) -> T,
+) -> Result<T, Reserved> {
+    match cx.db.reserve(keys, urgent) {
+        Reserved::Held => {}
+        other => return Err(other),
+    }
+    let held = Held(cx);
+    held.0.db.rest();
+    let value = work(held.0);
+    if !held.0.db.is_alone() {
+        held.0.db.sit();
+    }
+    serve_held(held.0);
+    drop(held);
+    Ok(value)
 }
 
 /// Looks at a key for those in line for it.

@@ -16,7 +16,7 @@
 //! Who runs several commands as one step (EXEC, scripts) does so by [`super::blocking::in_step`], and need not know
 //! of events at all.
 
-use super::{Cx, Shared};
+use super::{Cx, Shared, waits};
 pub use crate::config::Events as Class;
 use crate::db::{Access, Herald, Notice, Wants, What};
 use crate::session::hub::Kind;
@@ -122,6 +122,14 @@ impl Herald for Teller {
 
     fn is_here(&self, reader: u64) -> bool {
         self.clients.find(reader).is_some()
+    }
+
+    fn reserved(&self, any: bool) {
+        self.conditions.set(Conditions::RESERVED, any);
+    }
+
+    fn unreserved(&self) {
+        waits::wake(&self.conditions, &self.clients);
     }
 }
 

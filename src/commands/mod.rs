@@ -56,6 +56,7 @@ pub mod table;
 pub mod time;
 pub mod timing;
 pub mod transaction;
+pub mod waits;
 pub mod zset;
 
 use crate::config::Config;

@@ -12,7 +12,7 @@ use super::client::tracking;
 use super::timing::{self, Group};
 use super::{
     Args, Cx, Error, Flags, Local, Row, Shared, blocking, call, config, event, invoke, keys_of,
-    table, transaction,
+    table, transaction, waits,
 };
 use crate::db::{Access, Key};
 use crate::mem;
@@ -81,7 +81,8 @@ pub fn run_batch(mut turn: Turn<'_>, batch: &Batch, input: &[u8], from: usize) -
         let begin = if i == 0 { 0 } else { batch.reqs[i - 1].end_offset };
         let small = batch.reqs[i].end_offset.saturating_sub(begin) < LARGE_REQUEST;
         let mut conditions = cx.shared.conditions.bits();
-        if conditions == Conditions::AWAITED && is_unawaited(&cx.db, plan) {
+        if conditions & !OTHERS == 0 && conditions != 0 && is_undisturbed(&cx.db, plan, conditions)
+        {
             conditions = 0;
         }
         let outside = u32::from(cx.db.local.outside);
@@ -161,13 +162,20 @@ fn is_short(local: &Local, requests: usize) -> u32 {
     u32::from(limit > 0 && (mem::used() + ahead) as u64 > limit)
 }
 
-/// Whether a command changes no key that a client waits for, as far as can be told at a glance.
+/// Conditions that concern only commands on certain keys.
+const OTHERS: u32 = Conditions::AWAITED | Conditions::RESERVED;
+
+/// Whether a command changes no key that a client waits for, and touches none that a script holds for
+/// long, as far as can be told at a glance.
 #[cold]
-fn is_unawaited(db: &Access<'_>, plan: &Plan) -> bool {
+fn is_undisturbed(db: &Access<'_>, plan: &Plan, conditions: u32) -> bool {
     plan.row.is_some_and(|row| {
         let (first, last, _) = keys_of::classic(row.command.keys);
         let one = row.first_key != 0 && plan.keyed && first == last && row.command.keys.len() == 1;
-        !row.command.flags.has(Flags::WRITE) || one && !db.may_interest(plan.hash)
+        let awaited = conditions & Conditions::AWAITED != 0 && row.command.flags.has(Flags::WRITE);
+        let reserved = conditions & Conditions::RESERVED != 0;
+        let free = || !db.is_reserved(plan.hash) && !transaction::is_open(row.command);
+        (!awaited || one && !db.may_interest(plan.hash)) && (!reserved || one && free())
     })
 }
 
@@ -229,6 +237,7 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
                 cx.session.spent += group.since.elapsed();
             } else {
                 cx.session.resume = None;
+                waits::done(cx);
                 group.backdate(std::mem::take(&mut cx.local.waited));
                 group.backdate(std::mem::take(&mut cx.session.spent));
                 if cx.session.waiting.is_some() {
@@ -241,7 +250,9 @@ fn one(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>, group: &mut G
         }
         Err(Refusal::Wait) => true,
         Err(Refusal::Say(error)) => {
-            (cx.session.resume, cx.session.spent) = (None, Duration::ZERO);
+            waits::done(cx);
+            cx.session.resume = None;
+            cx.session.spent = Duration::ZERO;
             refuse(cx, row, &error);
             false
         }

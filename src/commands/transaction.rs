@@ -132,7 +132,7 @@ pub fn flags(cx: &Cx<'_>, row: &Row) -> Flags {
     }
 }
 
-fn is_exec(row: &Row) -> bool {
+pub(super) fn is_exec(row: &Row) -> bool {
     row.command.flags.has(Flags::SHOWS_ITSELF.and(Flags::NOT_QUEUED))
 }
 
@@ -196,6 +196,19 @@ fn in_one_step(cx: &mut Cx<'_>, multi: &Multi) -> Result<(), Error> {
     drop(keys);
     cx.session.watching = watching; // its stripes are free again, to be unwatched under
     done.ok_or_else(|| aborted(&scripting::busy(cx)))
+}
+
+/// Whether EXEC can only be run by who is alone in the keyspace.
+pub fn needs_all(cx: &Cx<'_>) -> bool {
+    cx.session.multi.as_ref().is_some_and(|multi| keys(multi).is_none())
+}
+
+/// Whether EXEC would have to wait for stripes that scripts hold for long.
+pub fn exec_meets_reserved(cx: &Cx<'_>) -> bool {
+    let Some(multi) = &cx.session.multi else { return false };
+    let Some(mut keys) = keys(multi) else { return cx.db.keyspace.has_reserved() };
+    keys.extend(cx.session.watching.iter().flat_map(|watching| watching.keys()));
+    cx.db.meets_reserved(&keys)
 }
 
 fn run_all(cx: &mut Cx<'_>, multi: &Multi) {

@@ -54,6 +54,9 @@ impl Candidates {
         for _ in 0..access.keyspace.databases().max(1) {
             self.fill(access, how);
             while let Some(candidate) = self.pool.pop() {
+                if access.is_reserved(Key::new(&candidate.key).hash) {
+                    continue; // W7
+                }
                 let mut write = access.write_in(candidate.db, Key::new(&candidate.key));
                 let fits = |entry: &super::Entry| !how.volatile_only || entry.expiry().is_some();
                 if write.entry().is_some_and(fits) {

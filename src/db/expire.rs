@@ -73,7 +73,7 @@ impl Sweeper {
     ) {
         let (time, pin) = (access.now, access.pin);
         let Some(table) = access.keyspace.table(db, pin) else { return };
-        table.sweep_group(group, now, pin, |_, entry| {
+        table.sweep_group(group, now, pin, |hash, entry| {
             let mut first = entry.expiry();
             let mut look = entry.is_expired(time);
             match FieldEnds::of(entry) {
@@ -81,6 +81,9 @@ impl Sweeper {
                 FieldEnds::Unknown => look = true,
                 FieldEnds::At(at) if at <= time => look = true,
                 FieldEnds::At(at) => first = Some(first.map_or(at, |first| first.min(at))),
+            }
+            if look && table.stripe(hash).load().is_reserved() {
+                return Some(now); // W7: the group stays due
             }
             if look {
                 over.push(entry.key().to_vec());

@@ -5,6 +5,7 @@ use super::journal::Journal;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
 use super::outbox::{Herald, Wants};
+use super::reserve::Reservations;
 use super::snapshot::Snapshots;
 use super::track::Tracked;
 use super::wait::Waits;
@@ -83,6 +84,8 @@ pub struct Keyspace {
     pub(super) tracked: Tracked,
     /// What the log is to say.
     pub journal: Journal,
+    /// What is to be done about reserved stripes.
+    pub(super) reservations: Reservations,
     /// Threads may work on one large collection at once ([`super::share`]).
     pub(super) sharing: bool,
     /// Who gives out everything as it was at one instant.
@@ -140,6 +143,7 @@ impl Keyspace {
             waits: Waits::default(),
             tracked: Tracked::default(),
             journal: Journal::new(seats),
+            reservations: Reservations::default(),
             sharing: false,
             snapshots: Snapshots::new(databases, seats),
             flushed: Arc::default(),

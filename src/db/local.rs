@@ -183,6 +183,11 @@ impl Local {
         Self { outside, seat, counters, limbo, clock: 0, drift, ready, pen, random, retired }
     }
 
+    /// What this thread does on this seat from now on is later than what it did on `other`.
+    pub fn follow(&mut self, other: &Self) {
+        self.clock = self.clock.max(other.clock);
+    }
+
     /// A random number, good enough to sample with (splitmix64).
     #[inline]
     pub fn random(&mut self) -> u64 {

@@ -17,6 +17,8 @@ pub(super) struct Held {
     pub(super) number: u64,
     changed: bool,
     unsettled: bool,
+    /// They are held for long (W7).
+    pub(super) reserved: bool,
 }
 
 /// From this many keys on, held stripes are remembered as bits: 2 KiB.
@@ -26,7 +28,7 @@ const BUCKETS_AHEAD: usize = 16;
 const ENTRIES_AHEAD: usize = 8;
 
 impl Held {
-    fn lock(stripes: &Stripes, keys: &[Key<'_>], clock: u64) -> Self {
+    pub(super) fn lock(stripes: &Stripes, keys: &[Key<'_>], clock: u64) -> Self {
         let indexes = keys.iter().map(|key| stripes.index(key.hash) as u32);
         let (indexes, bits) = if keys.len() < MANY {
             let mut indexes: Vec<u32> = indexes.collect();
@@ -44,7 +46,29 @@ impl Held {
             let stripe = stripes.lock(index as usize); // W4
             number = number.max(stripe.load().number());
         }
-        Self { stripes: indexes, bits, number: number + 1, changed: false, unsettled: false }
+        let (changed, unsettled, reserved) = (false, false, false);
+        Self { stripes: indexes, bits, number: number + 1, changed, unsettled, reserved }
+    }
+
+    /// Marks all as held for long. Nobody else is seated.
+    pub(super) fn reserve(&mut self, stripes: &Stripes) {
+        self.reserved = true;
+        self.stripes.iter().for_each(|&index| stripes.at(index as usize).reserve());
+    }
+
+    /// Takes one more, which is free. Nobody else is seated.
+    pub(super) fn add(&mut self, stripes: &Stripes, index: usize) {
+        let Err(at) = self.stripes.binary_search(&(index as u32)) else { return };
+        let stripe = stripes.lock(index);
+        stripe.reserve();
+        if self.unsettled {
+            stripe.unsettle();
+        }
+        self.number = self.number.max(stripe.load().number() + 1);
+        self.stripes.insert(at, index as u32);
+        if let Some(bits) = self.bits.get_mut(index / 64) {
+            *bits |= 1 << (index % 64);
+        }
     }
 
     #[inline]
@@ -63,7 +87,7 @@ impl Held {
         }
     }
 
-    fn release(self, stripes: &Stripes) {
+    pub(super) fn release(self, stripes: &Stripes) {
         for index in self.stripes {
             let stripe = stripes.at(index as usize);
             if self.changed || self.unsettled {
@@ -81,6 +105,12 @@ impl<'a> Access<'a> {
     pub fn holds(&self, hash: u64) -> bool {
         let index = self.keyspace.stripes.index(hash) as u32;
         self.held.as_ref().is_some_and(|held| held.has(index))
+    }
+
+    /// What was read under the stripes counts as seen, whether or not it was changed.
+    pub(super) fn follow(&mut self, held: &Held) {
+        let seen = held.number - u64::from(!held.changed);
+        self.local.clock = self.local.clock.max(seen);
     }
 
     /// A change is about to be made under a held stripe: everything held becomes unsettled.
@@ -163,16 +193,28 @@ impl<'a> Access<'a> {
         true
     }
 
-    /// The end of what [`Access::seize`] began.
+    /// The end of what [`Access::seize`] or [`Access::reserve`] began.
     pub fn let_go(&mut self) {
+        let reserved = self.held.as_ref().is_some_and(|held| held.reserved);
+        if reserved {
+            self.sit(); // a panic may have come while it rested
+        }
+        let mut reserved_all = false;
         if let Some(alone) = self.alone.take() {
+            reserved_all = self.has_token();
             self.deliver();
             drop(ManuallyDrop::into_inner(alone));
             self.rouse();
         }
         if self.held.is_some() {
             drop(Release(self));
+            if reserved {
+                self.keyspace.unreserve();
+            }
             self.settle_drift();
+        }
+        if reserved || reserved_all {
+            self.end_reservation();
         }
     }
 }
@@ -184,9 +226,7 @@ struct Release<'h, 'a>(&'h mut Access<'a>);
 impl Drop for Release<'_, '_> {
     fn drop(&mut self) {
         if let Some(held) = self.0.held.take() {
-            // What was read under the stripes counts as seen, whether or not it was changed.
-            let seen = held.number - u64::from(!held.changed);
-            self.0.local.clock = self.0.local.clock.max(seen);
+            self.0.follow(&held);
             self.0.deliver(); // N1
             held.release(&self.0.keyspace.stripes);
             if self.0.wake != 0 {

@@ -76,6 +76,12 @@ pub trait Herald: Send + Sync {
 
     /// Whether a reader ([`Access::track`]) still exists.
     fn is_here(&self, reader: u64) -> bool;
+
+    /// From now on stripes are reserved ([`Access::reserve`]), or none is any more.
+    fn reserved(&self, _any: bool) {}
+
+    /// Reserved stripes were given back: whoever waits for that may look again.
+    fn unreserved(&self) {}
 }
 
 /// Bits of what a keyspace's herald wants to hear of beside what commands say.

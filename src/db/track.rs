@@ -171,6 +171,9 @@ impl Access<'_> {
             let random = self.local.random();
             let Some(name) = self.keyspace.tracked.some(random) else { return };
             let key = Key::new(&name);
+            if self.is_reserved(key.hash) {
+                continue; // W7
+            }
             let stripes = &self.keyspace.stripes;
             let stripe = stripes.lock(stripes.index(key.hash));
             self.stale(key, false);

@@ -16,6 +16,7 @@
 
 use super::access::{Access, Key};
 use super::keyspace::Keyspace;
+use super::reserve::{Leaver, Leaves};
 use crate::sync::{AtomicU8, AtomicUsize, Backoff, Ordering};
 use parking_lot::Mutex;
 use std::any::Any;
@@ -145,6 +146,16 @@ impl Waits {
         Some(value)
     }
 
+    /// Takes a waiter out of the line of a key, if it stands there. The caller holds the stripe.
+    pub(super) fn remove(&self, stripe: usize, db: usize, key: &[u8], waiter: &Arc<Waiter>) {
+        self.with(stripe, (db, key), |queue| {
+            // Whoever served it has taken it from the queue of that key.
+            if let Some(at) = queue.iter().position(|other| Arc::ptr_eq(other, waiter)) {
+                queue.remove(at);
+            }
+        });
+    }
+
     fn add(&self, stripe: usize, db: usize, key: &[u8], waiter: Arc<Waiter>) {
         let mut shard = self.shard(stripe).lock();
         let list = shard.entry(stripe).or_default();
@@ -205,20 +216,13 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.waiter.end();
-        let (stripes, waits) = (&self.keyspace.stripes, &self.keyspace.waits);
         for (hash, key) in &self.keys {
-            let index = stripes.index(*hash);
-            let stripe = stripes.lock(index);
-            waits.with(index, (self.waiter.db, key), |queue| {
-                // Whoever served it has taken it from the queue of that key.
-                if let Some(at) = queue.iter().position(|other| Arc::ptr_eq(other, &self.waiter)) {
-                    queue.remove(at);
-                }
-            });
-            stripe.set_interest(self.keyspace.is_interesting(index));
-            stripe.unlock_unchanged();
+            let index = self.keyspace.stripes.index(*hash);
+            let (db, key, leaves) =
+                (self.waiter.db, key.clone(), Leaves::Line(Arc::clone(&self.waiter)));
+            self.keyspace.leave(Leaver { index, db, key, leaves });
         }
-        waits.count.fetch_sub(1, Ordering::AcqRel);
+        self.keyspace.waits.count.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

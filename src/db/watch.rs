@@ -16,6 +16,7 @@
 
 use super::access::{Access, Key};
 use super::keyspace::{Cause, Keyspace};
+use super::reserve::{Leaver, Leaves};
 use crate::sync::Pin;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -87,7 +88,7 @@ impl Watches {
     }
 
     /// Removes a watcher. The caller holds the stripe.
-    fn remove(&self, stripe: usize, db: usize, key: &[u8], watcher: &Arc<dyn Watcher>) {
+    pub(super) fn remove(&self, stripe: usize, db: usize, key: &[u8], watcher: &Arc<dyn Watcher>) {
         let mut shard = self.shard(stripe).lock();
         let Some(list) = shard.get_mut(&stripe) else { return };
         if let Some(at) = list.iter().position(|watched| watched.db == db && *watched.key == *key) {
@@ -200,13 +201,12 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        let (stripes, watches) = (&self.keyspace.stripes, &self.keyspace.watches);
+        let stripes = &self.keyspace.stripes;
         for place in &self.keys {
             let index = stripes.index(place.hash);
-            let stripe = stripes.lock(index);
-            watches.remove(index, place.db, &place.key, &self.watcher);
-            stripe.set_interest(self.keyspace.is_interesting(index));
-            stripe.unlock_unchanged();
+            let watcher = Arc::clone(&self.watcher);
+            let leaves = Leaves::Watch(watcher);
+            self.keyspace.leave(Leaver { index, db: place.db, key: place.key.clone(), leaves });
         }
     }
 }

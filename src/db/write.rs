@@ -281,7 +281,8 @@ impl<'a> Access<'a> {
         }
         let (mut entries, mut long) = ([None; ENDS_AHEAD], false);
         for (entry, (key, _)) in entries.iter_mut().zip(lists.clone()) {
-            let found = table.get(key.hash, key.bytes, self.pin).0;
+            let free = (!self.is_reserved(key.hash)).then_some(key); // W7
+            let found = free.and_then(|key| table.get(key.hash, key.bytes, self.pin).0);
             *entry = found.filter(|found| found.type_of() == Type::List && found.prefetch_object());
             long |= entry.is_some();
         }

@@ -80,6 +80,9 @@ impl<R: Record> Table<R> {
         let level = 63 - n.leading_zeros();
         let parent_at = n - (1 << level);
         let stripe = self.stripes.of(parent_at);
+        if stripe.load().is_reserved() {
+            return 0; // W7: it grows when the stripe is given back; until then chains do
+        }
         stripe.lock();
         let (Some(parent), Some(child)) = (self.bucket(parent_at), self.bucket(n)) else {
             stripe.unlock_unchanged();
@@ -108,6 +111,9 @@ impl<R: Record> Table<R> {
         let child_at = n - 1;
         let parent_at = child_at - (1 << (63 - child_at.leading_zeros()));
         let stripe = self.stripes.of(parent_at);
+        if stripe.load().is_reserved() {
+            return; // W7
+        }
         stripe.lock();
         if let (Some(parent), Some(child)) = (self.bucket(parent_at), self.bucket(child_at)) {
             for word in gather(child).0 {

@@ -120,7 +120,8 @@ impl<R: Record> Table<R> {
 
     /// As [`Table::visit_bucket`]; `choose` names the bucket, given their number. It must have the
     /// stripe of `low`. Number and contents are of one moment: a split or merge of the chosen
-    /// bucket would have changed the stripe.
+    /// bucket would have changed the stripe. Only while the stripe is reserved (W7) they are as they
+    /// come: nobody waits for its holder, and those who must see one moment do not begin.
     fn visit_at<'p>(
         &'p self,
         low: u64,
@@ -134,14 +135,15 @@ impl<R: Record> Table<R> {
         let mut backoff = Backoff::default();
         loop {
             words.clear();
-            let seen = stripe.settled();
+            let now = stripe.load();
+            let seen = if now.is_reserved() { now } else { stripe.settled() };
             let mut here = self.bucket(choose(self.buckets()));
             while let Some(bucket) = here {
                 let found = bucket.slots().iter().map(|slot| slot.load(Ordering::Acquire));
                 words.extend(found.filter(|word| *word != 0));
                 here = bucket.next();
             }
-            if stripe.validate(seen) {
+            if seen.is_reserved() || stripe.validate(seen) {
                 break;
             }
             backoff.wait();

@@ -7,7 +7,7 @@ use crate::commands::timing::count_waited;
 use crate::commands::{Local, Shared, blocking};
 use crate::config::Config;
 use crate::config::live::Cached;
-use crate::db::{self, Access, Policy, Ready};
+use crate::db::{self, Access, Key, Policy, Ready};
 use crate::metrics::{Stat, Worker as Stats};
 use crate::resp::Reply;
 use crate::resp::request::Batch;
@@ -34,8 +34,6 @@ pub struct Engine {
     seat: db::Local,
     pin: Option<Pin>,
     peak: Peak,
-    /// It serves clients while the worker's other engine runs a script, and has no seat of its own.
-    stands_in: bool,
 }
 
 impl Engine {
@@ -61,15 +59,17 @@ impl Engine {
             seat,
             pin: None,
             shared,
-            stands_in: false,
         }
     }
 
-    /// Another one for the same worker, which never enters the keyspace.
+    /// Another one for the same worker, with a seat of its own.
     pub fn stand_in(&self) -> Self {
-        let mut engine = Self::new(Arc::clone(&self.shared), self.local.worker);
-        (engine.stands_in, engine.seat.outside) = (true, true);
-        engine
+        Self::new(Arc::clone(&self.shared), self.local.worker)
+    }
+
+    /// The worker changes engines: what comes now is later than all that `other` has seen.
+    pub fn follow(&mut self, other: &Self) {
+        self.seat.follow(&other.seat);
     }
 
     /// Whether the keyspace is somebody else's for long, so that it must not be touched.
@@ -80,12 +80,11 @@ impl Engine {
     /// Takes a seat at the gate, or finds that somebody is exclusive for long.
     fn enter(&mut self) {
         let gate = &self.shared.keyspace.gate;
-        self.seat.outside = self.stands_in
-            || !if self.seat.outside || self.pin.is_none() {
-                gate.try_enter(self.seat.seat)
-            } else {
-                gate.try_pass(self.seat.seat)
-            };
+        self.seat.outside = !if self.seat.outside || self.pin.is_none() {
+            gate.try_enter(self.seat.seat)
+        } else {
+            gate.try_pass(self.seat.seat)
+        };
     }
 
     /// The configuration as of this turn.
@@ -157,7 +156,8 @@ impl Engine {
     /// back if that cannot be done now.
     pub fn serve(&mut self, session: &mut Session, ready: Ready) -> Option<Ready> {
         self.with(session, None, |turn| {
-            if turn.db.local.outside {
+            let held = turn.db.meets_reserved(&[Key::new(&ready.key)]);
+            if turn.db.local.outside || held {
                 return Some(ready);
             }
             blocking::look(turn, ready);

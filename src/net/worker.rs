@@ -74,6 +74,10 @@ pub struct Worker {
     stand_in: Option<Box<Engine>>,
     /// Other clients were served while a command ran.
     was_busy: bool,
+    /// The client whose command runs, while others are served.
+    away: u64,
+    /// A message to a channel that it listens to waits for it.
+    held_back: bool,
     /// Mail that must wait until the keyspace may be used again.
     deferred: VecDeque<Mail>,
     handle: Arc<Handle>,
@@ -129,6 +133,8 @@ impl Worker {
             told: Vec::new(),
             stand_in: Some(Box::new(engine.stand_in())),
             was_busy: false,
+            away: 0,
+            held_back: false,
             deferred: VecDeque::new(),
             engine,
             handle,

@@ -64,6 +64,10 @@ pub trait Host {
     fn log(&mut self, level: u8, text: &[u8]);
     /// Asked now and then while a script runs: true ends it.
     fn must_stop(&mut self) -> bool;
+    /// What the script comes to will not be used, so it need not go on.
+    fn is_void(&self) -> bool {
+        false
+    }
 }
 
 scoped_thread_local!(static mut HOST: for<'a> &'a mut (dyn Host + 'a));
@@ -86,7 +90,7 @@ impl Pace {
             return Ok(());
         }
         self.0 = 0;
-        match with_host(|host| host.must_stop()) {
+        match with_host(|host| host.must_stop() || host.is_void()) {
             Some(true) => Err(mlua::Error::external(Stopped)),
             _ => Ok(()),
         }
@@ -288,7 +292,8 @@ impl Vm {
         let triggers = HookTriggers::new().every_nth_instruction(HOOK_EVERY);
         let stopped = Rc::clone(&self.stopped);
         self.lua.set_global_hook(triggers, move |lua, debug| {
-            let stop = stopped.get() || with_host(|host| host.must_stop()) == Some(true);
+            let ends = |host: &mut dyn Host| host.must_stop() || host.is_void();
+            let stop = stopped.get() || with_host(ends) == Some(true);
             if lua.used_memory() > IDLE_LIMIT {
                 pause(lua, 200); // or the limit is met before anything is collected
             }

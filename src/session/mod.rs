@@ -121,6 +121,8 @@ pub struct Session {
     pub in_exec: bool,
     /// A script runs the command.
     pub in_script: bool,
+    /// How often its command began and had to give way to a script.
+    pub tries: u8,
 }
 
 impl Session {
@@ -145,6 +147,7 @@ impl Session {
             tracking: None,
             in_exec: false,
             in_script: false,
+            tries: 0,
         }
     }
 

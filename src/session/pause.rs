@@ -2,8 +2,10 @@
 //!
 //! The word is read once per command and hardly ever written, so its line stays shared.
 
-use crate::sync::{AtomicU32, Ordering};
+use super::registry::Client;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// What CLIENT PAUSE holds back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +22,10 @@ pub struct Conditions {
     bits: AtomicU32,
     events: AtomicU32,
     pause: Mutex<Option<(PauseKind, i64)>>,
+    /// How often scripts gave stripes back.
+    releases: AtomicU64,
+    /// Who waits for the next time.
+    waiting: Mutex<Vec<Arc<Client>>>,
 }
 
 impl Conditions {
@@ -47,6 +53,8 @@ impl Conditions {
     pub const NOTIFIED: u32 = 1 << 6;
     /// More keys are tracked than may be: every command helps to forget some.
     pub const CROWDED: u32 = 1 << 7;
+    /// Scripts hold stripes for long: commands look whether they would have to wait for one.
+    pub const RESERVED: u32 = 1 << 10;
 
     /// The bits in force.
     #[inline(always)]
@@ -74,6 +82,26 @@ impl Conditions {
         } else {
             self.bits.fetch_and(!bits, Ordering::AcqRel);
         }
+    }
+
+    /// How often scripts gave stripes back that they had held for long. To be asked before one looks
+    /// whether one must wait for that.
+    pub fn releases(&self) -> u64 {
+        self.releases.load(Ordering::Acquire)
+    }
+
+    /// Notes that `client` waits for a script; false if one ended since it saw `releases` of them.
+    pub fn await_release(&self, client: &Arc<Client>, releases: u64) -> bool {
+        self.waiting.lock().push(Arc::clone(client));
+        // Whoever takes the list counts before that: either it finds the client there, or we see it.
+        self.releases() == releases
+    }
+
+    /// A script gave its stripes back, or has become so slow that nobody is to wait for it: those who
+    /// waited.
+    pub fn released(&self) -> Vec<Arc<Client>> {
+        self.releases.fetch_add(1, Ordering::AcqRel);
+        std::mem::take(&mut *self.waiting.lock())
     }
 
     /// Pauses until `until` (Unix milliseconds). A pause in force is never shortened or weakened.

@@ -11,6 +11,10 @@
 //! Whoever is exclusive for long says so ([`Gate::set_lasting`]): then those who can do without the
 //! keyspace for a while do not wait ([`Gate::try_enter`]), and answer their clients that it is busy.
 //!
+//! - **X3** Some hold stripes for long ([`Gate::reserve`]); they are seated only now and then. Nobody
+//!   becomes exclusive while there are any. They themselves, to reserve more, need a [`Gate::moment`], in
+//!   which others may have reserved stripes but nobody is seated.
+//!
 //! X1 and X2 are the two halves of Dekker's protocol: seat store / flag load against flag store /
 //! seat load, each pair parted by a SeqCst fence, so one of the two always sees the other.
 
@@ -19,11 +23,18 @@ use super::{AtomicBool, AtomicU32, Backoff, CachePadded, Ordering, fence};
 const QUIET: u32 = 0;
 const BUSY: u32 = 1;
 
+/// How often who would be exclusive looks for an end of what is reserved: some hundred milliseconds.
+const PATIENCE: u32 = 4_000;
+
 /// The gate of one keyspace.
 #[derive(Debug)]
 pub struct Gate {
     closed: CachePadded<AtomicBool>,
     lasting: AtomicBool,
+    /// How many hold reserved stripes.
+    reserved: AtomicU32,
+    /// How many wait for the end of that.
+    wanted: AtomicU32,
     seats: Box<[CachePadded<AtomicU32>]>,
 }
 
@@ -33,6 +44,8 @@ impl Gate {
         Self {
             closed: CachePadded::new(AtomicBool::new(false)),
             lasting: AtomicBool::new(false),
+            reserved: AtomicU32::new(0),
+            wanted: AtomicU32::new(0),
             seats: (0..seats).map(|_| CachePadded::new(AtomicU32::new(QUIET))).collect(),
         }
     }
@@ -136,8 +149,65 @@ impl Gate {
     }
 
     /// As [`Gate::exclusive`]; none, and this thread has no seat any more, while somebody else is
-    /// exclusive for long.
+    /// exclusive, or has stripes reserved, for long.
     pub fn try_exclusive(&self, seat: usize) -> Option<Exclusive<'_>> {
+        let alone = self.moment(seat)?;
+        if self.reserved() == 0 {
+            return Some(alone);
+        }
+        self.leave(seat);
+        drop(alone);
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+        let alone = self.wait_unreserved(seat);
+        self.wanted.fetch_sub(1, Ordering::Relaxed);
+        alone
+    }
+
+    #[cold]
+    fn wait_unreserved(&self, seat: usize) -> Option<Exclusive<'_>> {
+        let (mut backoff, mut looks) = (Backoff::default(), 0);
+        loop {
+            while self.reserved() > 0 {
+                if looks == PATIENCE {
+                    return None;
+                }
+                looks += 1;
+                backoff.wait();
+            }
+            let alone = self.moment(seat)?;
+            if self.reserved() == 0 {
+                return Some(alone);
+            }
+            self.leave(seat);
+            drop(alone);
+        }
+    }
+
+    /// Whether somebody waits to be exclusive until nothing is reserved any more: a hint for those who
+    /// have nothing yet.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many hold reserved stripes.
+    #[inline]
+    pub fn reserved(&self) -> u32 {
+        self.reserved.load(Ordering::Acquire)
+    }
+
+    /// Somebody has reserved stripes, in this moment. Returns how many have now.
+    pub fn reserve(&self, _moment: &Exclusive<'_>) -> u32 {
+        self.reserved.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Somebody has given its stripes back. Returns how many are left.
+    pub fn unreserve(&self) -> u32 {
+        self.reserved.fetch_sub(1, Ordering::AcqRel) - 1
+    }
+
+    /// A moment in which nobody else is seated, though others may have stripes reserved; none, and
+    /// this thread has no seat any more, while somebody is exclusive for long.
+    pub fn moment(&self, seat: usize) -> Option<Exclusive<'_>> {
         self.leave(seat);
         while self
             .closed

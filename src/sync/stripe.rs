@@ -3,8 +3,8 @@
 //! A key belongs to the stripe that the low bits of its hash choose. One word holds it all:
 //!
 //! ```text
-//!   63                                             4        3        2          1        0
-//!   | number of the last write (rises at each unlock) | SHARED | INTEREST | UNSETTLED | LOCK |
+//!   63                                             5          4        3        2          1        0
+//!   | number of the last write (rises at each unlock) | RESERVED | SHARED | INTEREST | UNSETTLED | LOCK |
 //! ```
 //!
 //! # Invariants
@@ -22,6 +22,12 @@
 //!   and values as wholes. It has numbers all the same; who takes the stripe after it finds a number
 //!   no smaller in the word.
 //!
+//! - **W7** RESERVED stands, beside LOCK, on a stripe that is held for long, from a [`Gate::moment`] in
+//!   which nobody else is seated until the unlock. Who is seated looks first, and does not wait for it:
+//!   what it saw unreserved stays so until it gets up.
+//!
+//! [`Gate::moment`]: super::gate::Gate::moment
+//!
 //! # Ordering
 //! | edge | written by | read by | carries |
 //! |---|---|---|---|
@@ -36,7 +42,8 @@
 //! version that WATCH compares, and as the place in the log.
 //!
 //! Threads do not sleep on a stripe: holders keep it for a command, never across a system call,
-//! so a waiter backs off (spin, yield, short sleeps) and there is no wake-up to lose.
+//! so a waiter backs off (spin, yield, short sleeps) and there is no wake-up to lose. Whoever keeps one
+//! for longer has reserved it (W7).
 
 use super::{AtomicU32, AtomicU64, Backoff, CachePadded, Ordering, fence};
 
@@ -48,7 +55,9 @@ const UNSETTLED: u64 = 1 << 1;
 const INTEREST: u64 = 1 << 2;
 /// There may be a value under this stripe that threads share.
 const SHARED: u64 = 1 << 3;
-const NUMBER_SHIFT: u32 = 4;
+/// It is held for long.
+const RESERVED: u64 = 1 << 4;
+const NUMBER_SHIFT: u32 = 5;
 
 /// What a word said when it was loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +86,12 @@ impl Seen {
     #[inline(always)]
     pub const fn is_shared(self) -> bool {
         self.0 & SHARED != 0
+    }
+
+    /// Whether it is held for long (W7).
+    #[inline(always)]
+    pub const fn is_reserved(self) -> bool {
+        self.0 & RESERVED != 0
     }
 
     /// Whether somebody registered an interest.
@@ -112,6 +127,7 @@ impl Stripe {
             if !seen.is_unsettled() {
                 return seen;
             }
+            debug_assert!(!seen.is_reserved(), "W7");
             backoff.wait();
         }
     }
@@ -163,8 +179,16 @@ impl Stripe {
     fn lock_slow(&self) {
         let mut backoff = Backoff::default();
         while !self.try_lock() {
+            debug_assert!(!self.load().is_reserved(), "W7");
             backoff.wait();
         }
+    }
+
+    /// Says that the stripe is held for long. The caller holds it, and nobody else is seated (W7).
+    pub fn reserve(&self) {
+        let word = self.0.load(Ordering::Relaxed);
+        debug_assert!(word & LOCK != 0, "W1");
+        self.0.store(word | RESERVED, Ordering::Release);
     }
 
     /// Announces more than one step (W3). The caller holds the stripe.
@@ -199,7 +223,7 @@ impl Stripe {
     pub fn unlock_unchanged(&self) {
         let word = self.0.load(Ordering::Relaxed);
         debug_assert!(word & LOCK != 0 && word & UNSETTLED == 0, "W1, W2");
-        self.0.store(word & !LOCK, Ordering::Release);
+        self.0.store(word & !(LOCK | RESERVED), Ordering::Release);
     }
 }
 
@@ -261,6 +285,21 @@ impl Stripes {
             self.wait_alone(index);
         }
         stripe
+    }
+
+    /// Takes a stripe unless it is reserved: for threads that have no seat.
+    pub fn lock_unreserved(&self, index: usize) -> Option<&Stripe> {
+        let (stripe, mut backoff) = (self.at(index), Backoff::default());
+        while !stripe.try_lock() {
+            if stripe.load().is_reserved() {
+                return None;
+            }
+            backoff.wait();
+        }
+        if stripe.load().is_shared() {
+            self.wait_alone(index);
+        }
+        Some(stripe)
     }
 
     /// Takes a stripe under which nothing is shared, if it is free.

@@ -207,7 +207,12 @@ impl Catalog {
 
     /// The places in which something has run for longer than `busy-reply-threshold`.
     pub fn busy(&self) -> impl Iterator<Item = &Seat> {
-        self.seats.iter().map(|seat| &**seat).filter(|seat| seat.is(Seat::BUSY))
+        self.running().filter(|seat| seat.is(Seat::BUSY))
+    }
+
+    /// The places in which something runs that has been there for more than a moment.
+    pub fn running(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().map(|seat| &**seat).filter(|seat| seat.is(Seat::RUNS))
     }
 }
 
@@ -239,18 +244,26 @@ impl Seat {
     /// Is to be ended.
     pub const KILL: u32 = 1 << 3;
 
+    /// It runs, and not only since a moment ago. What other bits there are it alone has set, but KILL.
+    pub const RUNS: u32 = 1 << 4;
+
     /// Whether `bit` is set.
     pub fn is(&self, bit: u32) -> bool {
         self.state.load(Ordering::Acquire) & bit != 0
     }
 
-    /// What runs has become busy.
-    pub fn set_busy(&self, function: bool, wrote: bool, since_ms: i64, about: About) {
+    /// What runs may be seen, and ended.
+    pub fn show(&self, function: bool, wrote: bool, since_ms: i64, about: About) {
         *self.about.lock() = Some(about);
         self.since_ms.store(since_ms, Ordering::Relaxed);
         let bit = |on: bool, bit: u32| if on { bit } else { 0 };
-        let state = Self::BUSY | bit(function, Self::FUNCTION) | bit(wrote, Self::WROTE);
+        let state = Self::RUNS | bit(function, Self::FUNCTION) | bit(wrote, Self::WROTE);
         self.state.store(state, Ordering::Release);
+    }
+
+    /// What runs, and is shown, has become busy.
+    pub fn set_busy(&self) {
+        self.state.fetch_or(Self::BUSY, Ordering::AcqRel);
     }
 
     /// What runs is about to write. False if it was killed before: then it must not.
@@ -265,12 +278,11 @@ impl Seat {
         self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, kill).is_ok()
     }
 
-    /// What ran has ended. Says whether it was busy.
-    pub fn end(&self, memory: usize) -> bool {
+    /// What ran, and perhaps was `shown`, has ended. Says whether it was busy.
+    pub fn end(&self, memory: usize, shown: bool) -> bool {
         self.memory.store(memory as u64, Ordering::Relaxed);
-        // Nobody else sets bits of a place that is not busy.
-        if self.state.load(Ordering::Relaxed) == 0 {
-            return false;
+        if !shown {
+            return false; // what is shown here is a script within which the worker ran this one
         }
         *self.about.lock() = None;
         self.state.swap(0, Ordering::AcqRel) & Self::BUSY != 0

@@ -1,11 +1,12 @@
 //! Running scripts and functions.
 
 use super::super::table::{Begin, Find, Group, Row};
-use super::super::{Args, Command, Cx, Error, Flags, KeySpec, blocking, room, run};
+use super::super::{Args, Command, Cx, Error, Flags, KeySpec, blocking, room, run, waits};
 use super::catalog::About;
-use super::host::{Limits, Runner};
-use super::interpreter::Interpreter;
-use crate::db::Key;
+use super::host::{Anew, Case, Limits, Runner, Way};
+use super::interpreter::{Habits, Interpreter};
+use super::tame::Manner;
+use crate::db::{Key, Reserved};
 use crate::script::text::{self, Flags as Says};
 use crate::script::{Failure, Run};
 use crate::session::pause::Conditions;
@@ -163,8 +164,9 @@ fn script(cx: &mut Cx<'_>, args: Args<'_>, by_sha: bool, reads: bool) -> Result<
         };
         let limits = limits(cx, ready.script.flags, reads, false)?;
         let run = Run::Script(&ready.compiled, &ready.script.sha);
-        let tame = ready.tame;
-        one_step(cx, interpreter, Call { run, name: &ready.script.sha, args, keys, limits, tame })
+        let (manner, habits) = (ready.manner, &*ready.habits);
+        let name = &ready.script.sha;
+        one_step(cx, interpreter, Call { run, name, args, keys, limits, manner, habits })
     })
 }
 
@@ -181,8 +183,8 @@ fn function(
     let limits = limits(cx, Some(function.flags), reads, true)?;
     let name = String::from_utf8_lossy(args.get(1));
     let run = Run::Function(&function.compiled, &name);
-    let tame = false; // a library is not looked through
-    one_step(cx, interpreter, Call { run, name: &name, args, keys, limits, tame })
+    let (manner, habits) = (Manner::Open, &*function.habits); // a library is not looked through
+    one_step(cx, interpreter, Call { run, name: &name, args, keys, limits, manner, habits })
 }
 
 /// What a script may do, by what it says of itself; or why it does not run at all.
@@ -216,45 +218,136 @@ struct Call<'a> {
     args: Args<'a>,
     keys: usize,
     limits: Limits,
-    /// See [`super::tame`].
-    tame: bool,
+    /// What its text says of it.
+    manner: Manner,
+    /// What it was seen to do.
+    habits: &'a Habits,
 }
 
-/// Runs a script as one step: under the stripes of its keys if it is tame, else while nobody else is in
-/// the keyspace. Within EXEC nobody is anyway.
+/// How often a script may begin anew for want of a stripe; then it wants the keyspace to itself.
+const TRIES: u8 = 8;
+
+impl Call<'_> {
+    /// How it is to run, by what is known of it; none if it must wait.
+    fn way(&self, cx: &Cx<'_>) -> Option<Way> {
+        let all = cx.shared.switches.scripts_may_all() || self.habits.has(Habits::ALL);
+        if self.manner == Manner::Tame && !all && !self.habits.has(Habits::WILD) {
+            return Some(Way::Held);
+        }
+        cx.meanwhile.as_ref()?; // without that this worker is within another script
+        let others = cx.db.keyspace.has_reserved();
+        // To reserve stripes one after the other costs more than to have them all for a moment.
+        let strays = self.habits.has(Habits::STRAYS) && !self.habits.has(Habits::LONG);
+        match () {
+            () if all || cx.session.tries > TRIES => (!others).then_some(Way::Alone),
+            () if strays && !others => Some(Way::Alone),
+            () => Some(Way::Reserved),
+        }
+    }
+
+    /// What is left to be done after it ran in one way, or could not: another way, or none.
+    fn next_way(&self, cx: &mut Cx<'_>, ran: &Ran) -> Option<Way> {
+        match ran {
+            Ran::Anew(Anew::Reserved) => Some(Way::Reserved).filter(|_| cx.meanwhile.is_some()),
+            Ran::Anew(Anew::Alone) => Some(Way::Alone).filter(|_| !cx.db.keyspace.has_reserved()),
+            _ => None,
+        }
+    }
+}
+
+/// What came of a run.
+enum Ran {
+    /// It ended; the reply is encoded if that is no failure.
+    Ended(Result<bool, Failure>),
+    /// It must begin anew, in another way.
+    Anew(Anew),
+    /// It could not begin: somebody has stripes that it declares.
+    Taken,
+    /// It could not begin: somebody waits until no stripes are reserved.
+    Closed,
+    /// Somebody has the keyspace for long.
+    Busy,
+}
+
+/// Runs a script as one step: under the stripes of its keys, which it reserves unless it is tame; or while
+/// nobody else is in the keyspace. Within EXEC nobody is anyway.
 fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> Result<(), Error> {
-    if cx.shared.conditions.bits() & Conditions::MONITORED != 0 {
+    if cx.shared.conditions.bits() & Conditions::MONITORED != 0 && cx.session.tries == 0 {
         run::show(cx, call.args);
     }
-    let (keys, all) = (call.args.from(3).first(call.keys), cx.shared.switches.scripts_may_all());
-    let keys: Option<Vec<Key<'_>>> =
-        (call.tame && !all).then(|| keys.iter().map(Key::new).collect());
-    let result = blocking::in_step(cx, keys.as_deref(), |cx| one_run(cx, interpreter, &call));
+    if cx.db.is_in_step() {
+        let way = if cx.db.is_alone() { Way::Alone } else { Way::Held };
+        return match one_run(cx, interpreter, way, &call) {
+            Ran::Ended(result) => ended(cx, result, &call),
+            _ => Err(super::busy(cx)), // EXEC is alone when it runs scripts: they need not begin anew
+        };
+    }
+    let releases = cx.shared.conditions.releases();
+    let mut way = call.way(cx);
+    while let Some(how) = way {
+        let ran = step(cx, interpreter, how, &call);
+        match ran {
+            Ran::Ended(result) => return ended(cx, result, &call),
+            Ran::Busy => return Err(super::busy(cx)),
+            Ran::Closed => {
+                waits::park_a_moment(cx);
+                return Ok(());
+            }
+            Ran::Taken | Ran::Anew(Anew::Later(true)) => waits::insist(cx),
+            Ran::Anew(_) => {}
+        }
+        way = call.next_way(cx, &ran);
+    }
+    if call.habits.has(Habits::ALL) || cx.session.tries > TRIES {
+        waits::insist(cx);
+    }
+    waits::park(cx, releases);
+    Ok(())
+}
+
+/// One attempt.
+fn step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, way: Way, call: &Call<'_>) -> Ran {
+    let keys = || call.args.from(3).first(call.keys).iter().map(Key::new).collect::<Vec<_>>();
+    let done = match way {
+        Way::Alone => blocking::in_step(cx, None, |cx| one_run(cx, interpreter, way, call)),
+        Way::Held => blocking::in_step(cx, Some(&keys()), |cx| one_run(cx, interpreter, way, call)),
+        Way::Reserved => {
+            let urgent = cx.session.tries > TRIES / 2;
+            let run = |cx: &mut Cx<'_>| one_run(cx, interpreter, way, call);
+            match blocking::in_reserved(cx, &keys(), urgent, run) {
+                Ok(ran) => Some(ran),
+                Err(Reserved::Taken) => Some(Ran::Taken),
+                Err(Reserved::Closed) => Some(Ran::Closed),
+                Err(_) => None,
+            }
+        }
+    };
+    done.unwrap_or(Ran::Busy)
+}
+
+/// What a script that has ended replies.
+fn ended(cx: &mut Cx<'_>, result: Result<bool, Failure>, call: &Call<'_>) -> Result<(), Error> {
     match result {
-        Some(Ok(counted)) => {
+        Ok(counted) => {
             if counted {
                 run::worker(cx).failed(cx.row.id);
             }
             Ok(())
         }
         // What a command has said, and was counted for, is not one more error.
-        Some(Err(Failure::Raised(raised))) if raised.counted => {
+        Err(Failure::Raised(raised)) if raised.counted => {
             let errors = cx.reply.errors();
             cx.reply.error(raised.text);
             cx.reply.counted(errors);
             run::worker(cx).failed(cx.row.id);
             Ok(())
         }
-        Some(Err(failure)) => Err(error(failure, &call)),
-        None => Err(super::busy(cx)),
+        Err(failure) => Err(error(failure, call)),
     }
 }
 
-fn one_run(
-    cx: &mut Cx<'_>,
-    interpreter: &mut Interpreter,
-    call: &Call<'_>,
-) -> Result<bool, Failure> {
+fn one_run(cx: &mut Cx<'_>, interpreter: &mut Interpreter, way: Way, call: &Call<'_>) -> Ran {
+    let (mark, errors) = (cx.reply.mark(), cx.reply.errors());
     let before = Before::of(cx);
     std::mem::swap(cx.reply, &mut interpreter.scratch);
     (cx.reply.resp3, cx.session.resp3) = (false, false);
@@ -265,24 +358,33 @@ fn one_run(
         name: name.to_owned(),
         command: args.iter().map(|arg| arg[..arg.len().min(128)].to_vec()).collect(),
     };
-    let mut runner = Runner::new(cx, call.limits, &about);
+    let closed = call.manner != Manner::Open;
+    let case = Case { limits: call.limits, closed, habits: call.habits, about: &about };
+    let mut runner = Runner::new(cx, way, case);
     let (keys, argv) = (args.from(3).first(call.keys), args.from(3 + call.keys));
     let Interpreter { vm, scratch, .. } = interpreter;
     let result = vm.run(&mut runner, call.run, (keys, argv), scratch);
-    let after = runner.after;
+    let (after, anew, shown) = (runner.after, runner.anew, runner.shown);
     interpreter.spoiled = matches!(result, Err(Failure::Stopped(_)));
     let Interpreter { vm, scratch, .. } = interpreter;
     std::mem::swap(cx.reply, scratch);
+    if anew.is_some() {
+        cx.reply.cut(mark);
+        cx.reply.counted(errors);
+    }
     scratch.clear();
     scratch.bytes.shrink_to(64 * 1024);
     before.restore(cx);
     cx.session.in_script = false; // scripts run no scripts
-    cx.session.after = after;
-    if cx.shared.catalog.seat(worker).is_some_and(|seat| seat.end(vm.memory())) {
+    cx.session.after = if anew.is_some() { After::Continue } else { after };
+    if cx.shared.catalog.seat(worker).is_some_and(|seat| seat.end(vm.memory(), shown)) {
         let busy = cx.shared.catalog.busy().next().is_some();
         cx.shared.conditions.set(Conditions::BUSY, busy);
     }
-    result
+    match anew {
+        Some(anew) => Ran::Anew(anew),
+        None => Ran::Ended(result),
+    }
 }
 
 fn error(failure: Failure, call: &Call<'_>) -> Error {

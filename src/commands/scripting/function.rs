@@ -227,12 +227,12 @@ fn show(cx: &mut Cx<'_>, library: &Library, with_code: bool) {
 }
 
 fn kill(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
-    script::end(cx.shared.catalog.busy(), true, cx.reply)
+    script::end(cx.shared.catalog.running(), true, cx.reply)
 }
 
 fn stats(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     let catalog = &cx.shared.catalog;
-    let running = catalog.busy().find_map(|seat| {
+    let running = catalog.running().find_map(|seat| {
         if !seat.is(Seat::FUNCTION) {
             return Some(Err(script::busy_with(false)));
         }

@@ -5,12 +5,13 @@
 
 use super::catalog::{Catalog, Library, Script};
 use super::host::Loader;
-use super::tame::is_tame;
+use super::tame::Manner;
 use crate::config::REDIS_VERSION;
 use crate::resp::Reply;
 use crate::script::text::{self, Flags};
 use crate::script::{Compiled, Failure, Registered, Vm, sha1_hex};
 use bytes::Bytes;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,8 +28,35 @@ pub struct Ready {
     pub compiled: Compiled,
     /// Its text and flags.
     pub script: Arc<Script>,
-    /// It touches only keys that it declares, and ends soon.
-    pub tame: bool,
+    /// What its text says.
+    pub manner: Manner,
+    /// What it was seen to do here.
+    pub habits: Rc<Habits>,
+}
+
+/// What a script was seen to do when it ran, so that the next time it begins in the right way.
+#[derive(Debug, Default)]
+pub struct Habits(Cell<u8>);
+
+impl Habits {
+    /// It touches keys that it does not declare.
+    pub const STRAYS: u8 = 1;
+    /// It runs for long.
+    pub const LONG: u8 = 1 << 1;
+    /// It needs the whole keyspace.
+    pub const ALL: u8 = 1 << 2;
+    /// It was taken for tame, and is not.
+    pub const WILD: u8 = 1 << 3;
+
+    /// Notes a habit.
+    pub fn note(&self, bit: u8) {
+        self.0.set(self.0.get() | bit);
+    }
+
+    /// Whether it has one.
+    pub fn has(&self, bit: u8) -> bool {
+        self.0.get() & bit != 0
+    }
 }
 
 /// A function that can be run here.
@@ -38,6 +66,8 @@ pub struct Callable {
     pub compiled: Compiled,
     /// What it says of itself.
     pub flags: Flags,
+    /// What it was seen to do here.
+    pub habits: Rc<Habits>,
 }
 
 /// See the module.
@@ -110,7 +140,8 @@ impl Interpreter {
             .map_err(|text| [b"ERR Error compiling script (new function): ", &text[..]].concat())?;
         let script = Arc::new(Script { text: Bytes::copy_from_slice(text), sha, flags });
         catalog.remember(&script, stays);
-        Ok(self.keep(Ready { compiled, script, tame: is_tame(body) }))
+        let (manner, habits) = (Manner::of(body), Rc::default());
+        Ok(self.keep(Ready { compiled, script, manner, habits }))
     }
 
     /// The script with this SHA1, compiled, if it is known.
@@ -123,8 +154,8 @@ impl Interpreter {
         let script = catalog.script(&sha.to_ascii_lowercase())?;
         let (_, body) = text::script(&script.text).ok()?;
         let compiled = self.vm.compile(body).ok()?;
-        let tame = is_tame(body);
-        Some(self.keep(Ready { compiled, script, tame }))
+        let (manner, habits) = (Manner::of(body), Rc::default());
+        Some(self.keep(Ready { compiled, script, manner, habits }))
     }
 
     fn keep(&mut self, ready: Ready) -> Rc<Ready> {
@@ -195,8 +226,8 @@ impl Interpreter {
         };
         let (_, body) = text::library(&library.text)?;
         for (about, compiled) in self.run_library(body)? {
-            self.functions
-                .insert(about.name.to_ascii_lowercase(), Callable { compiled, flags: about.flags });
+            let callable = Callable { compiled, flags: about.flags, habits: Rc::default() };
+            self.functions.insert(about.name.to_ascii_lowercase(), callable);
         }
         self.loaded.insert(library.name.clone(), library.id);
         Ok(self.functions.get(name).cloned())

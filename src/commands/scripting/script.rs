@@ -96,7 +96,7 @@ fn show(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 }
 
 fn kill(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
-    end(cx.shared.catalog.busy(), false, cx.reply)
+    end(cx.shared.catalog.running(), false, cx.reply)
 }
 
 /// SCRIPT KILL and FUNCTION KILL.

@@ -1,10 +1,8 @@
 //! Which scripts are tame: they touch the keys that they declare and no others, and they end soon.
 //!
-//! A tame script runs under the stripes of its keys, beside everybody else, as EXEC does; any other
-//! has the keyspace to itself. Why this is asked of the text, before it runs: a script that has
-//! written cannot go back when it comes upon a key whose stripe it does not hold, and to wait for
-//! one more stripe then could be to wait in a circle. And whoever waits for a stripe does nothing
-//! else meanwhile, so that what may run for long must not hold any.
+//! A tame script runs under the stripes of its keys, beside everybody else, as EXEC does, and others spin
+//! for it; any other reserves its stripes, which costs more. One that touches no other keys, but may
+//! run for long, is *closed*: as it never waits for one stripe more, it may write beside others that do.
 //!
 //! - **T1** Every `redis.call` names its command as a constant, and stands with `KEYS[…]`, or a local
 //!   variable that is never anything else, in all places in which the command takes keys. `KEYS` is
@@ -13,7 +11,7 @@
 //!   arguments are long: patterns, methods of values, `string.rep`.
 //!
 //! It is a guess from below: what is not understood is not tame. What is tame is still checked when
-//! it runs ([`super::host`]): a mistake here would be an error there, never a torn write.
+//! it runs ([`super::host`]): a mistake here makes it run again, in another way.
 
 use super::super::table::{Begin, Find, Row, table};
 use super::super::transaction;
@@ -24,14 +22,36 @@ use std::ops::Range;
 /// Longer texts are not looked at.
 const LONGEST: usize = 16 * 1024;
 
-/// Whether a script, without its first line if that is special, is tame.
-pub fn is_tame(text: &[u8]) -> bool {
-    if text.len() > LONGEST {
-        return false;
+/// What the text of a script says about how it will run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// T1 and T2.
+    Tame,
+    /// T1.
+    Closed,
+    /// It may touch any key.
+    Open,
+}
+
+impl Manner {
+    /// Of a script, without its first line if that is special.
+    pub fn of(text: &[u8]) -> Self {
+        if text.len() > LONGEST {
+            return Self::Open;
+        }
+        let Some(tokens) = tokens(text) else { return Self::Open };
+        match () {
+            () if is_closed(&tokens, false) => Self::Tame,
+            () if is_closed(&tokens, true) => Self::Closed,
+            () => Self::Open,
+        }
     }
-    let Some(tokens) = tokens(text) else { return false };
+}
+
+/// T1, and T2 unless it may take `long`.
+fn is_closed(tokens: &[Token<'_>], long: bool) -> bool {
     let (locals, declared) = (Vec::new(), Vec::new());
-    let mut script = Script { tokens: &tokens, locals, declared, keys: Vec::new() };
+    let mut script = Script { tokens, long, locals, declared, keys: Vec::new() };
     script.read_locals() && (0..tokens.len()).all(|at| script.is_fine(at))
 }
 
@@ -39,8 +59,10 @@ const KEYWORDS: &[&[u8]] = &[
     b"and", b"break", b"do", b"else", b"elseif", b"end", b"false", b"if", b"local", b"nil", b"not",
     b"or", b"return", b"then", b"true",
 ];
-/// Keywords of what can go on for ever.
-const LOOPS: &[&[u8]] = &[b"for", b"function", b"in", b"repeat", b"until", b"while"];
+/// Keywords of what can go on for ever. (What a function does depends on who calls it: never closed.)
+const LOOPS: &[&[u8]] = &[b"for", b"in", b"repeat", b"until", b"while"];
+/// Globals that walk through tables.
+const WALKS: &[&[u8]] = &[b"ipairs", b"next", b"pairs", b"select"];
 /// Globals that may be used in any way.
 const FREE: &[&[u8]] = &[
     b"ARGV",
@@ -58,6 +80,9 @@ const FREE: &[&[u8]] = &[
 ];
 const OF_STRING: &[&[u8]] =
     &[b"byte", b"char", b"format", b"len", b"lower", b"reverse", b"sub", b"upper"];
+/// Those that may take long.
+const LONG_OF_STRING: &[&[u8]] = &[b"find", b"gmatch", b"gsub", b"match", b"rep"];
+const LONG_OF_TABLE: &[&[u8]] = &[b"sort"];
 const OF_TABLE: &[&[u8]] = &[b"concat", b"getn", b"insert", b"maxn", b"remove"];
 const OF_REDIS: &[&[u8]] = &[
     b"LOG_DEBUG",
@@ -74,12 +99,14 @@ const OF_REDIS: &[&[u8]] = &[
     b"status_reply",
 ];
 /// What a local variable must not be called.
-const TAKEN: &[&[u8]] = &[b"KEYS", b"redis", b"string", b"table", b"unpack"];
+const TAKEN: &[&[u8]] = &[b"KEYS", b"ipairs", b"redis", b"string", b"table", b"unpack"];
 /// Words after which a value begins.
 const BEFORE_VALUE: &[&[u8]] = &[b"and", b"elseif", b"if", b"not", b"or", b"return"];
 
 struct Script<'t> {
     tokens: &'t [Token<'t>],
+    /// It may take long.
+    long: bool,
     locals: Vec<&'t [u8]>,
     /// Where they are declared.
     declared: Vec<usize>,
@@ -103,7 +130,8 @@ impl<'t> Script<'t> {
     fn read_locals(&mut self) -> bool {
         let mut maybe: Vec<&'t [u8]> = Vec::new();
         for at in 0..self.tokens.len() {
-            if self.name(at) != Some(b"local") {
+            let of_loop = self.long && self.name(at) == Some(b"for");
+            if self.name(at) != Some(b"local") && !of_loop {
                 continue;
             }
             let (mut names, mut next) = (Vec::new(), at + 1);
@@ -116,7 +144,8 @@ impl<'t> Script<'t> {
                 }
                 next += 1;
             }
-            let values = self.plain_list(next);
+            let values =
+                if of_loop { self.walked(next, names.len()) } else { self.plain_list(next) };
             for (i, &name) in names.iter().enumerate() {
                 let fresh = !self.locals.contains(&name);
                 self.locals.push(name);
@@ -133,6 +162,15 @@ impl<'t> Script<'t> {
         maybe.retain(|name| self.is_never_assigned(name));
         self.keys = maybe;
         true
+    }
+
+    /// `in ipairs(KEYS)` after the two names of a loop: which of them is of `KEYS`.
+    fn walked(&self, at: usize, names: usize) -> Vec<bool> {
+        let all = self.name(at) == Some(b"in")
+            && self.name(at + 1) == Some(b"ipairs")
+            && self.is_all_keys(at + 2)
+            && self.name(at + 5) == Some(b"do");
+        if all && names == 2 { vec![false, true] } else { Vec::new() }
     }
 
     /// `= KEYS[1], ARGV[2]` and nothing more, from its sign on: whether each is of `KEYS`.
@@ -187,7 +225,7 @@ impl<'t> Script<'t> {
             Token::Text(_) | Token::Number => return true,
         };
         if LOOPS.contains(&name) {
-            return false;
+            return self.long;
         }
         let member_of = at.checked_sub(1).filter(|dot| self.is_sign(*dot, "."));
         if member_of.is_some() {
@@ -202,8 +240,8 @@ impl<'t> Script<'t> {
                 self.is_sign(at + 1, ".") && self.is_sign(at + 3, "(") && self.is_call(at + 3)
             }
             b"redis" => member(OF_REDIS),
-            b"string" => member(OF_STRING),
-            b"table" => member(OF_TABLE),
+            b"string" => member(OF_STRING) || self.long && member(LONG_OF_STRING),
+            b"table" => member(OF_TABLE) || self.long && member(LONG_OF_TABLE),
             _ => {
                 let field = at > 0
                     && (self.is_sign(at - 1, "{") || self.is_sign(at - 1, ","))
@@ -211,6 +249,7 @@ impl<'t> Script<'t> {
                 field
                     || [KEYWORDS, FREE].iter().any(|all| all.contains(&name))
                     || self.locals.contains(&name)
+                    || self.long && WALKS.contains(&name)
             }
         }
     }
@@ -248,10 +287,16 @@ impl<'t> Script<'t> {
         })
     }
 
-    /// `(KEYS)` of `unpack(KEYS)`, from its bracket on.
+    /// `(KEYS)` of `unpack(KEYS)`, or of `ipairs(KEYS)`, from its bracket on.
     fn is_all_keys(&self, at: usize) -> bool {
         at > 0
-            && self.name(at - 1) == Some(b"unpack")
+            && (self.name(at - 1) == Some(b"unpack")
+                // What else it returns is the table itself.
+                || self.long
+                    && at > 1
+                    && self.name(at - 2) == Some(b"in")
+                    && self.name(at - 1) == Some(b"ipairs")
+                    && self.name(at + 3) == Some(b"do"))
             && self.is_sign(at, "(")
             && self.name(at + 1) == Some(b"KEYS")
             && self.is_sign(at + 2, ")")
@@ -383,7 +428,7 @@ mod tests {
             "return redis.call('rename', KEYS[1], KEYS[2])",
             "return redis.call('set', KEYS[tonumber(ARGV[1])], 1..2)",
         ] {
-            assert!(is_tame(text.as_bytes()), "{text}");
+            assert_eq!(Manner::of(text.as_bytes()), Manner::Tame, "{text}");
         }
     }
 
@@ -425,7 +470,38 @@ mod tests {
             "return loadstring('return 1')()",
             "return redis['call']('get', 'x')",
         ] {
-            assert!(!is_tame(text.as_bytes()), "{text}");
+            assert_eq!(Manner::of(text.as_bytes()), Manner::Open, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_run_for_long_is_closed_if_that_is_all() {
+        for text in [
+            "while true do end",
+            "for i = 1, #KEYS do redis.call('incr', KEYS[i]) end return 1",
+            "for i, key in ipairs(KEYS) do redis.call('set', key, i) end",
+            "local s = 0 for _, v in ipairs(redis.call('lrange', KEYS[1], 0, -1)) do s = s + v end return s",
+            "local k = KEYS[1] repeat local v = redis.call('lpop', k) until not v",
+            "for k, v in pairs(cjson.decode(ARGV[1])) do redis.call('hset', KEYS[1], k, v) end",
+            "return redis.call('set', KEYS[1], string.rep('x', 1000))",
+        ] {
+            assert_eq!(Manner::of(text.as_bytes()), Manner::Closed, "{text}");
+        }
+        for text in [
+            "for i, key in ipairs(ARGV) do redis.call('set', key, i) end",
+            "for key, i in ipairs(KEYS) do redis.call('set', key, i) end",
+            "for i, key in ipairs(KEYS) do key = 'x' redis.call('set', key, i) end",
+            "local key = KEYS[1] for key in pairs(ARGV) do redis.call('set', key, 1) end",
+            "for i, key in ipairs(KEYS) do end for i, key in ipairs(ARGV) do redis.call('get', key) end",
+            "local ipairs = next for i, key in ipairs(KEYS) do redis.call('get', key) end",
+            "for i, key in ipairs(KEYS), 1, 2 do redis.call('get', key) end",
+            "for KEYS in pairs(ARGV) do end return redis.call('get', KEYS[1])",
+            "local t = ipairs(KEYS)",
+            "local function f() redis.call('get', KEYS[1]) end f()",
+        ] {
+            let manner = Manner::of(text.as_bytes());
+            assert!(manner != Manner::Tame, "{text}");
+            assert!(!text.contains("redis.call") || manner == Manner::Open, "{text}");
         }
     }
 
@@ -442,9 +518,9 @@ mod tests {
             "return string.find(ARGV[1], ARGV[2])",
             "table.sort(ARGV)",
         ] {
-            assert!(!is_tame(text.as_bytes()), "{text}");
+            assert_ne!(Manner::of(text.as_bytes()), Manner::Tame, "{text}");
         }
-        assert!(!is_tame(&[b' '; LONGEST + 1]));
-        assert!(!is_tame(b"return 'open"));
+        assert_eq!(Manner::of(&[b' '; LONGEST + 1]), Manner::Open);
+        assert_eq!(Manner::of(b"return 'open"), Manner::Open);
     }
 }

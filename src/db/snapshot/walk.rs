@@ -125,7 +125,7 @@ impl<'k> Walk<'k> {
                 }
             },
         };
-        let waits = next == Some(cursor) && self.orphan.is_none();
+        let waits = next == Some(cursor); // for readers of a flushed table, or for a script
         if waits {
             pin.flush();
         }
@@ -156,14 +156,18 @@ impl<'k> Walk<'k> {
         let mut found: Vec<Found<'_>> = Vec::with_capacity(UNIT + UNDER_STRIPE);
         let (mut next, mut stripes) = (cursor, 0);
         let mark = (self.parity, self.keyspace.clock.now());
-        loop {
+        let held = loop {
+            // This thread is seated, and a script that holds the stripe may want it to get up (Q2).
+            if table.stripe(next).load().is_reserved() {
+                break true;
+            }
             let wanted = (!self.failed).then_some(&mut found);
             next = keep::mark_some(table, next, UNDER_STRIPE, mark, pin, wanted);
             stripes += 1;
             if next == 0 || found.len() >= UNIT || stripes == STRIPES {
-                break;
+                break false;
             }
-        }
+        };
         self.count(found.len());
         for Found { entry, expiry, kind, image } in found {
             let (key, access) = (entry.key(), entry.access());
@@ -174,7 +178,7 @@ impl<'k> Walk<'k> {
                 }
             }
         }
-        (next != 0).then_some(next)
+        (held || next != 0).then_some(next)
     }
 
     /// Between two units: gives the sink what may take its time.

@@ -3,7 +3,7 @@
 //! Messages are queued with the connections that they are for, and each of those is written to once, when
 //! all letters were read.
 
-use super::{Conn, Fate, ROLL_CALL_TURNS, STOP_WAIT, Why, Worker, meanwhile};
+use super::{Conn, Fate, ROLL_CALL_TURNS, STOP_WAIT, Why, Worker};
 use crate::session::mail::{Mail, RollCall, Then, Unblock};
 use crate::session::tracking::broken;
 use crate::session::{Client, Flag};
@@ -18,9 +18,6 @@ impl Worker {
     pub(super) fn read_mail(&mut self) {
         while let Some(mail) = self.next_mail() {
             match mail {
-                mail if self.engine.is_outside() && meanwhile::waits(&mail) => {
-                    self.deferred.push_back(mail);
-                }
                 Mail::Close(client) => self.with(&client, |_, _| Fate::Close),
                 Mail::Deliver(client, bytes) => {
                     self.with(&client, |worker, conn| worker.deliver(conn, bytes));

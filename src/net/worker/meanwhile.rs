@@ -1,9 +1,10 @@
-//! Serving other clients while a command of this worker's takes long: a script past
-//! `busy-reply-threshold`.
+//! Serving other clients while a command of this worker's takes long: a script.
 //!
-//! The command's own engine is in use further down the stack, so another one stands in, which never
-//! enters the keyspace: what needs no key runs, all else is told that the server is busy. The
-//! connection whose command runs is away from its slot; what happens to it is looked at afterwards.
+//! The command's own engine is in use further down the stack, so another one stands in, with a seat of
+//! its own; the other seat is quiet meanwhile. If the script has reserved stripes, what needs others
+//! runs. If it is alone in the keyspace, and has run for longer than `busy-reply-threshold`, what needs
+//! no key runs, and all else is told that the server is busy. The connection whose command runs is away
+//! from its slot; what happens to it is looked at afterwards.
 
 use super::{Conn, Engine, SCRATCH, Worker};
 use crate::resp::request::Batch;
@@ -26,18 +27,21 @@ impl Worker {
             return self.engine.run(&mut conn.session, (batch, input, from), None);
         };
         let engine = replace(&mut self.engine, stand_in);
+        self.engine.follow(&engine);
+        self.away = conn.session.client.id;
         let mut lent = Lent { worker: self, engine: Some(engine) };
         let Lent { worker, engine } = &mut lent;
         let Some(engine) = engine else { return from };
         let mut meanwhile = || worker.meanwhile();
         let done = engine.run(&mut conn.session, (batch, input, from), Some(&mut meanwhile));
         if take(&mut lent.worker.was_busy) {
+            lent.worker.held_back = false;
             conn.readable = true; // what came for it meanwhile was told to nobody
         }
         done
     }
 
-    /// A turn within a turn: the connection whose command runs is away, the keyspace must not be used.
+    /// A turn within a turn: the connection whose command runs is away.
     #[cold]
     fn meanwhile(&mut self) {
         if !replace(&mut self.was_busy, true) {
@@ -67,15 +71,47 @@ impl Worker {
 
     /// The next mail that can be seen to now.
     pub(super) fn next_mail(&mut self) -> Option<Mail> {
-        let first = if self.engine.is_outside() { None } else { self.deferred.pop_front() };
-        let clients = &self.engine.shared.clients;
-        first.or_else(|| clients.mailbox(self.engine.local.worker).take())
+        loop {
+            let now = !self.engine.is_outside() && !self.is_within();
+            let first = if now { self.deferred.pop_front() } else { None };
+            let clients = &self.engine.shared.clients;
+            let mail = first.or_else(|| clients.mailbox(self.engine.local.worker).take())?;
+            if !self.waits(&mail) {
+                return Some(mail);
+            }
+            self.deferred.push_back(mail);
+        }
     }
-}
 
-/// Mail for clients, of whom one may be away, or about keys.
-pub(super) fn waits(mail: &Mail) -> bool {
-    !matches!(mail, Mail::Close(_) | Mail::RollCall(_) | Mail::Resume | Mail::Stop)
+    /// Whether this turn is one within another.
+    const fn is_within(&self) -> bool {
+        self.stand_in.is_none()
+    }
+
+    /// Whether mail must wait until the keyspace may be used again, or the client that it is for is back.
+    fn waits(&mut self, mail: &Mail) -> bool {
+        let client = match mail {
+            Mail::RollCall(_) | Mail::Resume | Mail::Stop => return false,
+            Mail::Close(client) => return self.is_within() && client.id == self.away,
+            _ if self.engine.is_outside() => return true,
+            _ if !self.is_within() => return false,
+            // It hears them in their order: if one must wait, so must those that follow.
+            Mail::Message(topic, _) => {
+                let all = topic.listeners(self.engine.local.worker);
+                self.held_back |= all.iter().any(|client| client.id == self.away);
+                return self.held_back;
+            }
+            Mail::Monitor(_) => return false,
+            Mail::Deliver(client, _)
+            | Mail::Stale(client, ..)
+            | Mail::Broken(client, _)
+            | Mail::Unblock(client, _)
+            | Mail::Served(client, _)
+            | Mail::Ready(client, _)
+            | Mail::Again(client) => client,
+        };
+        client.id == self.away
+    }
 }
 
 /// The worker while its engine runs a batch: the other one stands in. Put back also after a panic.
@@ -86,7 +122,8 @@ struct Lent<'w> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let Some(engine) = self.engine.take() {
+        if let Some(mut engine) = self.engine.take() {
+            engine.follow(&self.worker.engine);
             self.worker.stand_in = Some(replace(&mut self.worker.engine, engine));
         }
     }
