@@ -6,6 +6,7 @@ use super::directory::Directory;
 use super::file::{self, Disk, File};
 use super::frame::{self, Header};
 use super::options::Options;
+use super::seal::{self, Keyring, Kind, Sealer};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub struct Rewrite {
     name: String,
     rdb: bool,
     checksums: bool,
+    keys: Option<Arc<Keyring>>,
 }
 
 impl Rewrite {
@@ -35,6 +37,7 @@ impl Rewrite {
             name,
             rdb: options.rdb_base,
             checksums: options.checksums,
+            keys: directory.keys().cloned(),
         }
     }
 
@@ -42,7 +45,7 @@ impl Rewrite {
     /// finished.
     pub fn open(&self) -> io::Result<BaseWriter> {
         let file = self.disk.create(&self.path)?;
-        Ok(BaseWriter::new(file, self.checksums))
+        BaseWriter::new(file, self.checksums, self.keys.as_deref())
     }
 
     /// Whether the base is in RDB form, else in commands.
@@ -60,6 +63,7 @@ pub struct BaseWriter {
     file: Arc<dyn File>,
     buffer: Vec<u8>,
     checksums: bool,
+    sealer: Option<Sealer>,
     /// Syncs while writing.
     pub incremental: bool,
     written: u64,
@@ -67,18 +71,25 @@ pub struct BaseWriter {
 }
 
 impl BaseWriter {
-    fn new(file: Arc<dyn File>, checksums: bool) -> Self {
+    fn new(file: Arc<dyn File>, checksums: bool, keys: Option<&Keyring>) -> io::Result<Self> {
         let buffer = Vec::with_capacity(BUFFER);
-        Self { file, buffer, checksums, incremental: true, written: 0, synced: 0 }
+        let (mut sealer, mut written) = (None, 0);
+        if let Some(keys) = keys {
+            let (header, new) = keys.seal()?;
+            file::write_all(&*file, &header)?;
+            (sealer, written) = (Some(new), header.len() as u64);
+        }
+        Ok(Self { file, buffer, checksums, sealer, incremental: true, written, synced: 0 })
     }
 
     pub(super) fn create(directory: &Directory, name: &str, checksums: bool) -> io::Result<Self> {
-        Ok(Self::new(directory.disk().create(&directory.path(name))?, checksums))
+        let file = directory.disk().create(&directory.path(name))?;
+        Self::new(file, checksums, directory.keys().map(|keys| &**keys))
     }
 
     /// Writes commands, with a checksum of their own; best some hundred kilobytes at a time.
     pub fn group(&mut self, commands: &[u8]) -> io::Result<()> {
-        if self.checksums && !commands.is_empty() {
+        if self.checksums && self.sealer.is_none() && !commands.is_empty() {
             let at = self.written + self.buffer.len() as u64;
             let (len, crc) = (commands.len() as u64, crc32c(commands));
             let header = Header { at, len, durable: self.synced, last: 0, crc };
@@ -99,7 +110,28 @@ impl BaseWriter {
     /// Makes it durable.
     pub fn finish(&mut self) -> io::Result<()> {
         self.flush()?;
+        if self.sealer.is_some() {
+            self.put(Kind::StreamEnd, &[])?;
+        }
         self.file.sync()
+    }
+
+    /// Writes bytes to the file, as they are or sealed.
+    fn put(&mut self, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+        let Some(sealer) = &mut self.sealer else {
+            file::write_all(&*self.file, bytes)?;
+            self.written += bytes.len() as u64;
+            return Ok(());
+        };
+        let empty = [&[][..]];
+        let chunks = bytes.chunks(seal::CHUNK);
+        for chunk in empty.into_iter().take(usize::from(bytes.is_empty())).chain(chunks) {
+            let mut record = Vec::with_capacity(chunk.len() + 64);
+            sealer.record(&mut record, self.written, kind, chunk, (0, 0));
+            file::write_all(&*self.file, &record)?;
+            self.written += record.len() as u64;
+        }
+        Ok(())
     }
 }
 
@@ -111,16 +143,19 @@ impl Write for BaseWriter {
         if bytes.len() < BUFFER {
             self.buffer.extend_from_slice(bytes);
         } else {
-            file::write_all(&*self.file, bytes)?;
-            self.written += bytes.len() as u64;
+            self.put(Kind::StreamPart, bytes)?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        file::write_all(&*self.file, &self.buffer)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+        if !self.buffer.is_empty() {
+            let buffer = std::mem::take(&mut self.buffer);
+            let put = self.put(Kind::StreamPart, &buffer);
+            self.buffer = buffer;
+            self.buffer.clear();
+            put?;
+        }
         if self.incremental && self.written - self.synced >= SYNC_EVERY {
             self.file.sync()?;
             self.synced = self.written;

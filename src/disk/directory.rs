@@ -12,6 +12,7 @@
 use super::error::Error;
 use super::file::{self, Disk, File};
 use super::manifest::Manifest;
+use super::seal::Keyring;
 use crate::config::os_reason;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,7 @@ pub struct Directory {
     names: Names,
     manifest: Manifest,
     unsettled: bool,
+    keys: Option<Arc<Keyring>>,
     /// Bytes at the begin of the last file that its own lines say are durable; set by the load.
     pub(super) known_durable: u64,
 }
@@ -73,9 +75,19 @@ impl Directory {
                 }
             };
         let mut directory =
-            Self { disk, names, manifest, unsettled: true, known_durable: u64::MAX };
+            Self { disk, names, manifest, unsettled: true, keys: None, known_durable: u64::MAX };
         directory.upgrade()?;
         Ok(directory)
+    }
+
+    /// Encryption at rest: what is read may be sealed with any of the keys, and new files are with the
+    /// first. Files that are there stay as they are until a rewrite.
+    pub fn set_keys(&mut self, keys: Option<Arc<Keyring>>) {
+        self.keys = keys;
+    }
+
+    pub fn keys(&self) -> Option<&Arc<Keyring>> {
+        self.keys.as_ref()
     }
 
     /// An old-style file is named as the base by a manifest first and then moved: a crash between

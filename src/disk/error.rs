@@ -38,6 +38,9 @@ pub enum Error {
     /// What the reader of commands or of the RDB part said.
     #[error("Error reading the append only file {file} at offset {offset}: {why}")]
     Refused { file: String, offset: u64, why: String },
+    /// An encrypted file without its key, or with another.
+    #[error("The file {file} {why}")]
+    Sealed { file: String, why: String },
     /// The log is failing, so that nothing else can be begun.
     #[error("the append only file cannot be written at the moment: {0}")]
     Failing(String),

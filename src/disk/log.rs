@@ -35,6 +35,7 @@ use super::error::Error;
 use super::file::{Disk, File};
 use super::frame::{self, Header};
 use super::options::{Options, Policy};
+use super::seal::{Keyring, Sealer};
 use crate::config::os_reason;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -49,6 +50,8 @@ pub const SYNC_MS: u64 = 1000;
 /// Bytes at the end of the last file that are written again at a start, at most: what is older has
 /// long been written by the kernel.
 const REFRESH_MAX: u64 = 64 << 20;
+/// Sealed bytes in one write, or one group.
+const SEAL_MAX: usize = 1 << 20;
 /// Groups in one write, which hands two slices each to the kernel.
 const WRITE_GROUPS: usize = 256;
 
@@ -82,6 +85,8 @@ struct Written {
 /// The increment that is being written.
 struct Current {
     file: Arc<dyn File>,
+    /// What seals the groups of an encrypted log.
+    sealer: Option<Sealer>,
     path: PathBuf,
     /// End of the last whole group (G1).
     len: u64,
@@ -181,25 +186,29 @@ impl Log {
                 .map_err(Error::io("Can't write the AOF base file", &entry.file))?;
             tracing::info!("Creating AOF base file {} on server start", entry.file);
         }
-        let is_new = manifest.increments.is_empty();
+        if directory.keys().is_some()
+            && let Some(old) = manifest.increments.last()
+        {
+            // Sealed files are never continued (nonces), so the old one ends here, durable (G5).
+            let synced = resume(&directory, &old.file);
+            synced.map_err(Error::io("Fail to fsync the AOF file", &old.file))?;
+            manifest.add_increment(&directory.names().file);
+        }
         let name = match manifest.increments.last() {
             Some(entry) => entry.file.clone(),
             None => manifest.add_increment(&directory.names().file).file,
         };
+        let is_new = manifest.increments.len() > directory.manifest().increments.len();
         let what = "Can't open the append-only file";
         let path = directory.path(&name);
-        // A crash may have left a file of that name that no manifest came to know.
-        let disk = directory.disk();
-        let file = if is_new { disk.create(&path) } else { disk.append(&path) };
-        let file = file.map_err(Error::io(what, &name))?;
-        let len = file.len().map_err(Error::io(what, &name))?;
-        // What was loaded is what goes on: it must not be lost by a later crash.
-        let doubtful = if len > directory.known_durable { directory.known_durable } else { len };
-        let refreshed =
-            directory.disk().refresh(&path, doubtful.max(len.saturating_sub(REFRESH_MAX)));
-        refreshed
-            .and_then(|()| file.sync())
-            .map_err(Error::io("Fail to fsync the AOF file", &name))?;
+        let current = if is_new {
+            // A crash may have left a file of that name that no manifest came to know.
+            let keys = directory.keys().cloned();
+            Current::create(&**directory.disk(), path, keys.as_deref())
+        } else {
+            resume(&directory, &name).map(|(file, len)| Current::new(file, path, len))
+        };
+        let current = current.map_err(Error::io(what, &name))?;
         if manifest != *directory.manifest() {
             directory.persist(manifest).map_err(Error::io("Can't write the manifest of", &name))?;
         }
@@ -207,8 +216,8 @@ impl Log {
         let opening = if is_new { "Creating" } else { "Opening" };
         tracing::info!("{opening} AOF incr file {name} on server start");
         let mut log = Self::new(directory, options, last, now);
-        log.current = Some(Current::new(file, path, len));
-        log.other_size = log.directory.size()? - len;
+        log.other_size = log.directory.size()? - current.len;
+        log.current = Some(current);
         log.rewritten_size = match &log.directory.manifest().base {
             Some(base) => log.directory.length(&base.file)?,
             None => 0,
@@ -576,14 +585,16 @@ impl Log {
         let name = manifest.add_increment(&self.directory.names().file).file;
         let path = self.directory.path(&name);
         let what = "Can't open the append-only file";
-        let file = self.directory.disk().create(&path).map_err(Error::io(what, &name))?;
+        let keys = self.directory.keys().cloned();
+        let current = Current::create(&**self.directory.disk(), path.clone(), keys.as_deref());
+        let current = current.map_err(Error::io(what, &name))?;
         if let Err(error) = self.directory.persist(manifest) {
             let _ = self.directory.disk().remove(&path); // no manifest names it
             return Err(Error::io("Can't write the manifest for", name)(error));
         }
         tracing::info!("Creating AOF incr file {name} on background rewrite");
         self.other_size = self.size();
-        self.current = Some(Current::new(file, path, 0));
+        self.current = Some(current);
         self.phase = Phase::Rewriting;
         Ok(())
     }
@@ -592,9 +603,10 @@ impl Log {
         let name = self.temporary_increment();
         let path = self.directory.path(&name);
         let what = "Can't open the append-only file";
-        let file = self.directory.disk().create(&path).map_err(Error::io(what, &name))?;
+        let keys = self.directory.keys().cloned();
+        let current = Current::create(&**self.directory.disk(), path, keys.as_deref());
+        self.current = Some(current.map_err(Error::io(what, &name))?);
         tracing::info!("Creating AOF incr file {name} on background rewrite");
-        self.current = Some(Current::new(file, path, 0));
         self.phase = Phase::First;
         Ok(())
     }
@@ -625,6 +637,8 @@ impl Log {
         let disk = Arc::clone(self.directory.disk());
         let (old, new) = (self.directory.path(rewrite.name()), self.directory.path(&base.file));
         disk.rename(&old, &new).map_err(Error::io(what, &base.file))?;
+        // From the moment the manifest is written there is no way back, so nothing may fail after it.
+        let size = self.directory.length(&base.file)?;
         if self.phase == Phase::First {
             manifest.retire_increments(0);
             let increment = manifest.add_increment(&log);
@@ -639,7 +653,7 @@ impl Log {
         let persisted = self.directory.persist(manifest);
         persisted.map_err(Error::io("Can't write the manifest for", &base.file))?;
         self.unproven = self.phase == Phase::First && self.directory.is_unsettled();
-        self.other_size = self.directory.length(&base.file)?;
+        self.other_size = size;
         Ok(())
     }
 
@@ -670,10 +684,37 @@ impl Log {
     }
 }
 
+/// Opens a file that was loaded, to go on with it: what is in it must not be lost by a later crash.
+fn resume(directory: &Directory, name: &str) -> io::Result<(Arc<dyn File>, u64)> {
+    let (path, known) = (directory.path(name), directory.known_durable);
+    let file = directory.disk().append(&path)?;
+    let len = file.len()?;
+    if known < len {
+        directory.disk().refresh(&path, known.max(len.saturating_sub(REFRESH_MAX)))?;
+    }
+    file.sync()?;
+    Ok((file, len))
+}
+
 impl Current {
+    /// A new increment. Its header, if it is sealed, is durable before anybody knows of the file.
+    fn create(disk: &dyn Disk, path: PathBuf, keys: Option<&Keyring>) -> io::Result<Self> {
+        let file = disk.create(&path)?;
+        let (mut sealer, mut len) = (None, 0);
+        if let Some(keys) = keys {
+            let (header, new) = keys.seal()?;
+            super::file::write_all(&*file, &header)?;
+            (sealer, len) = (Some(new), header.len() as u64);
+        }
+        // Whatever a crash had left under this name.
+        file.sync()?;
+        Ok(Self { sealer, ..Self::new(file, path, len) })
+    }
+
     fn new(file: Arc<dyn File>, path: PathBuf, len: u64) -> Self {
         Self {
             file,
+            sealer: None,
             path,
             len,
             durable: len,
@@ -723,12 +764,19 @@ impl Current {
     ) -> io::Result<()> {
         let stamp = (timestamps && second != self.stamped).then(|| frame::time(second));
         let count = queue.len().min(WRITE_GROUPS);
-        let (heads, ends) = self.heads(queue.range(..count), checksums, stamp.as_deref());
+        let groups = queue.range(..count);
+        let sealed = self.sealer.is_some();
+        let (heads, ends) = match self.sealed(groups.clone(), stamp.as_deref()) {
+            Some(sealed) => sealed,
+            None => self.heads(groups, checksums, stamp.as_deref()),
+        };
         let mut parts = Vec::with_capacity(2 * count);
         let mut begin = 0;
         for (group, (end, _)) in queue.iter().zip(&ends) {
             parts.push(IoSlice::new(&heads[begin..*end]));
-            parts.push(IoSlice::new(&group.bytes));
+            if !sealed {
+                parts.push(IoSlice::new(&group.bytes));
+            }
             begin = *end;
         }
         let (taken, result) = write_parts(&*self.file, &mut parts);
@@ -743,6 +791,28 @@ impl Current {
         }
         self.torn = reached > self.len || result.is_err();
         result
+    }
+
+    /// The same groups, sealed: the bytes, and for each group its end in them and in the file.
+    fn sealed<'a>(
+        &mut self,
+        groups: impl Iterator<Item = &'a Group>,
+        stamp: Option<&str>,
+    ) -> Option<(Vec<u8>, Vec<(usize, u64)>)> {
+        let sealer = self.sealer.as_mut()?;
+        let (mut out, mut ends) = (Vec::new(), Vec::new());
+        let mut before = stamp.unwrap_or_default().as_bytes();
+        for Group { bytes, last } in groups {
+            if out.len() > SEAL_MAX {
+                break;
+            }
+            let at = self.len + out.len() as u64;
+            let whole = [before, bytes].concat();
+            sealer.group(&mut out, at, &whole, self.durable, *last);
+            ends.push((out.len(), self.len + out.len() as u64));
+            before = b"";
+        }
+        Some((out, ends))
     }
 
     /// The lines before some groups, and for each group the end of its lines in them, and of itself

@@ -37,11 +37,13 @@ pub mod manifest;
 pub mod options;
 pub mod read;
 mod resp;
+pub mod seal;
 #[cfg(any(test, fuzzing))]
 pub mod sim;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod unseal;
 mod window;
 
 pub use base::{BaseWriter, Rewrite};

@@ -18,7 +18,9 @@ use super::error::Error;
 use super::file::Source;
 use super::frame::{self, Header, Line};
 use super::resp::{Parsed, Parser};
+use super::seal;
 use super::tail;
+use super::unseal::{Broken, Unsealed};
 use super::window::Window;
 use std::io::{self, BufRead};
 use std::time::Instant;
@@ -108,9 +110,15 @@ pub fn load(
         let source = directory.disk().read(&directory.path(file));
         let source = source.map_err(Error::io(what, file))?;
         let total = loaded.bytes;
-        let mut reader = Reader::new(&*source, file, is_last, sink)?;
+        let keys = directory.keys().cloned();
+        let kind = (is_last, is_base);
+        let mut reader = Reader::new(&*source, file, kind, keys.as_deref(), sink)?;
         reader.tell = (before, total);
         let end = reader.run(*file == directory.names().file)?;
+        if let Some(unsealed) = reader.window.unsealed() {
+            reader.last = unsealed.last;
+            reader.durable = Some(unsealed.durable);
+        }
         before += reader.window.len();
         loaded.commands += reader.commands;
         loaded.last = loaded.last.max(reader.last);
@@ -168,10 +176,21 @@ impl<'a> Reader<'a> {
     pub(super) fn new(
         source: &'a dyn Source,
         file: &'a str,
-        is_last: bool,
+        (is_last, is_base): (bool, bool),
+        keys: Option<&seal::Keyring>,
         sink: &'a mut dyn Sink,
     ) -> Result<Self, Error> {
-        let window = Window::new(source).map_err(Error::io("Can't read", file))?;
+        let failed = || Error::io("Can't read", file);
+        let mut header = [0; seal::HEADER];
+        let got = tail::read_full(source, &mut header, 0).map_err(failed())?;
+        let window = if seal::is_sealed(&header[..got]) {
+            let opener = seal::open(&header[..got], keys);
+            let opener = opener.map_err(|why| Error::Sealed { file: file.into(), why })?;
+            let unsealed = Unsealed::new(source, opener, is_last, is_base).map_err(failed())?;
+            Window::sealed(unsealed, source.len().map_err(failed())?)
+        } else {
+            Window::new(source).map_err(failed())?
+        };
         let tell = (0, window.len());
         Ok(Self {
             window,
@@ -211,12 +230,20 @@ impl<'a> Reader<'a> {
                 return Ok(end);
             }
         }
+        if let Some(unsealed) = self.window.unsealed() {
+            let cut = unsealed.cut.map_or(End::Whole, |offset| self.cut_at(offset, false));
+            return match self.multi {
+                None => Ok(cut),
+                Some(at) => self.unreadable(at, "a transaction without its end"),
+            };
+        }
         Ok(self.multi.map_or(End::Whole, |offset| self.cut_at(offset, true)))
     }
 
     /// At least `count` bytes from here, or all that are left.
     fn peek(&mut self, count: usize) -> Result<&[u8], Error> {
-        self.window.peek(count).map_err(Error::io("Unrecoverable error reading", self.file))
+        let failed = self.unreadable_file();
+        self.window.peek(count).map_err(failed)
     }
 
     fn rdb(&mut self, old_style: bool) -> Result<(), Error> {
@@ -258,7 +285,9 @@ impl<'a> Reader<'a> {
         };
         let line = bytes[..end].to_vec();
         match frame::parse(&line, at, &self.before) {
-            Line::Header(header) if self.group_end.is_none() => {
+            Line::Header(header)
+                if self.group_end.is_none() && self.window.unsealed().is_none() =>
+            {
                 self.window.consume(end);
                 self.before.clear();
                 self.grouped = true;
@@ -282,7 +311,7 @@ impl<'a> Reader<'a> {
     /// Verifies the group behind a header.
     fn group(&mut self, header: &Header) -> Result<Option<End>, Error> {
         let begin = self.window.offset();
-        let left = self.window.len() - begin;
+        let left = self.window.len().saturating_sub(begin);
         if header.len > left {
             let source = self.source;
             return tail::salvage(self, source, header).map(Some);
@@ -325,8 +354,8 @@ impl<'a> Reader<'a> {
         loop {
             let limit = self.group_end.map_or(u64::MAX, |end| end - at);
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let bytes = self.window.peek(wanted);
-            let bytes = bytes.map_err(Error::io("Unrecoverable error reading", self.file))?;
+            let failed = self.unreadable_file();
+            let bytes = self.window.peek(wanted).map_err(failed)?;
             let seen = bytes.len();
             match self.parser.parse(&bytes[..seen.min(limit)]) {
                 Parsed::Whole(whole) => return Ok(Ok(whole)),
@@ -334,6 +363,9 @@ impl<'a> Reader<'a> {
                 Parsed::More if seen >= limit => {
                     let why = "a command that runs over the end of its group";
                     return self.unreadable(at, why).map(Err);
+                }
+                Parsed::More if seen < wanted && self.window.unsealed().is_some() => {
+                    return self.unreadable(at, "a command without its end").map(Err);
                 }
                 Parsed::More if seen < wanted => {
                     let end = match self.multi {
@@ -368,7 +400,13 @@ impl<'a> Reader<'a> {
 
     /// For a disk that does not give what it has.
     pub(super) fn unreadable_file(&self) -> impl FnOnce(io::Error) -> Error + use<'a> {
-        Error::io("Unrecoverable error reading", self.file)
+        let file = self.file;
+        move |error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Broken>()) {
+            Some(Broken { offset, why }) => {
+                Error::Damaged { file: file.into(), offset: *offset, why: (*why).into() }
+            }
+            None => Error::io("Unrecoverable error reading", file)(error),
+        }
     }
 
     /// Begin of the MULTI that has no EXEC yet.
@@ -393,7 +431,7 @@ impl<'a> Reader<'a> {
     /// Bytes that are not what they should be: a tear by a power cut, or damage.
     fn unreadable(&mut self, at: u64, why: &str) -> Result<End, Error> {
         let damaged = || Error::Damaged { file: self.file.into(), offset: at, why: why.into() };
-        if !self.is_last {
+        if !self.is_last || self.window.unsealed().is_some() {
             return Err(damaged());
         }
         let torn = tail::is_torn(self.source, at);

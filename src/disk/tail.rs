@@ -49,7 +49,7 @@ fn chunks(
     Ok(())
 }
 
-fn read_full(source: &dyn Source, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_full(source: &dyn Source, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut got = 0;
     while got < buffer.len() {
         match source.read_at(&mut buffer[got..], offset + got as u64) {
@@ -63,7 +63,7 @@ fn read_full(source: &dyn Source, buffer: &mut [u8], offset: u64) -> io::Result<
 }
 
 /// Where in a range the first block, or part of a block at its ends, is all zeros.
-fn first_zeros(source: &dyn Source, range: Range<u64>) -> io::Result<Option<u64>> {
+pub(super) fn first_zeros(source: &dyn Source, range: Range<u64>) -> io::Result<Option<u64>> {
     let mut found = None;
     chunks(source, range, |offset, bytes| {
         let first = usize::try_from(BLOCK - offset % BLOCK).unwrap_or(0).min(bytes.len());

@@ -1,6 +1,7 @@
 //! A part of a file in memory, which moves forward and grows only as bytes arrive.
 
 use super::file::Source;
+use super::unseal::Unsealed;
 use std::io::{self, BufRead, Read};
 
 /// What is read at a time: about the second-level cache.
@@ -8,8 +9,14 @@ const CHUNK: usize = 256 << 10;
 /// A buffer that grew beyond this for one command is given back after it.
 const KEPT: usize = 8 << 20;
 
+/// Where the bytes come from.
+enum Feed<'a> {
+    Plain(&'a dyn Source),
+    Sealed(Box<Unsealed<'a>>),
+}
+
 pub(super) struct Window<'a> {
-    source: &'a dyn Source,
+    feed: Feed<'a>,
     buffer: Vec<u8>,
     begin: usize,
     end: usize,
@@ -21,7 +28,22 @@ pub(super) struct Window<'a> {
 impl<'a> Window<'a> {
     pub(super) fn new(source: &'a dyn Source) -> io::Result<Self> {
         let len = source.len()?;
-        Ok(Self { source, buffer: Vec::new(), begin: 0, end: 0, base: 0, len })
+        let feed = Feed::Plain(source);
+        Ok(Self { feed, buffer: Vec::new(), begin: 0, end: 0, base: 0, len })
+    }
+
+    /// The plain bytes of a sealed file of so many bytes; offsets are those of the plain bytes.
+    pub(super) fn sealed(unsealed: Unsealed<'a>, len: u64) -> Self {
+        let feed = Feed::Sealed(Box::new(unsealed));
+        Self { feed, buffer: Vec::new(), begin: 0, end: 0, base: 0, len }
+    }
+
+    /// What is behind, if the file is sealed.
+    pub(super) fn unsealed(&self) -> Option<&Unsealed<'a>> {
+        match &self.feed {
+            Feed::Plain(_) => None,
+            Feed::Sealed(unsealed) => Some(unsealed),
+        }
     }
 
     /// Bytes of the file.
@@ -63,7 +85,12 @@ impl<'a> Window<'a> {
         self.make_room();
         let at = self.base + self.end as u64;
         loop {
-            match self.source.read_at(&mut self.buffer[self.end..], at) {
+            let room = &mut self.buffer[self.end..];
+            let read = match &mut self.feed {
+                Feed::Plain(source) => source.read_at(room, at),
+                Feed::Sealed(unsealed) => unsealed.read(room),
+            };
+            match read {
                 Ok(0) => return Ok(false),
                 Ok(count) => {
                     self.end += count;

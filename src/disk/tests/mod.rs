@@ -3,6 +3,7 @@
 mod damage;
 mod files;
 mod redis;
+mod sealed;
 mod simulation;
 
 use super::*;

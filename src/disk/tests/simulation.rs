@@ -28,6 +28,7 @@ struct World {
     written: usize,
     now: u64,
     count: u64,
+    keys: Option<Arc<seal::Keyring>>,
 }
 
 fn runs() -> std::ops::RangeInclusive<u64> {
@@ -43,7 +44,9 @@ fn nothing_durable_is_ever_lost() {
     for seed in runs() {
         let (dice, disk) = (Dice::new(seed), SimDisk::new(seed ^ 0x5eed));
         let said = Vec::new();
-        let mut world = World { seed, dice, disk, said, durable: 0, written: 0, now: 0, count: 0 };
+        let keys = (seed % 3 == 0).then(|| Arc::new(seal::Keyring::parse(&[7; 32]).unwrap()));
+        let mut world =
+            World { seed, dice, disk, said, durable: 0, written: 0, now: 0, count: 0, keys };
         for _ in 0..4 {
             world.live();
         }
@@ -66,7 +69,9 @@ impl World {
     }
 
     fn directory(&self) -> Result<Directory, Error> {
-        Directory::open(Arc::new(self.disk.clone()), Names::default())
+        let mut directory = Directory::open(Arc::new(self.disk.clone()), Names::default())?;
+        directory.set_keys(self.keys.clone());
+        Ok(directory)
     }
 
     /// Loads, compares and returns the directory; `None` if the disk did not let it.
