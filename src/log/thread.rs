@@ -197,6 +197,7 @@ impl Writer {
         self.keyspace.journal.done(bytes);
         self.commit();
         if until != u64::MAX && self.merge.last() == until {
+            self.obey(); // whoever told the cut had asked before
             self.switch();
         }
         self.publish();
@@ -291,7 +292,11 @@ impl Writer {
         if answer.is_ok() {
             self.merge.forget_db();
         }
-        let _ = asker.send(answer);
+        if let Err(mpsc::SendError(Ok(rewrite))) = asker.send(answer)
+            && let Some(log) = &mut self.log
+        {
+            log.fail_rewrite(rewrite, now); // who asked has given up
+        }
     }
 
     fn obey(&mut self) -> bool {

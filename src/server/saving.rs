@@ -2,6 +2,7 @@
 //!
 //! It is in the keyspace for moments only ([`crate::db::snapshot`]); the disk makes nobody wait but it.
 
+use super::rewriting::Rewriting;
 use crate::commands::Shared;
 use crate::commands::persist::recorder::{Manner, Recorder};
 use crate::commands::persist::save;
@@ -32,8 +33,12 @@ impl Saving {
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new().name("saving".into()).spawn(move || {
             let mut local = own.keyspace.sit();
+            let mut rewriting = Rewriting::new(own.config.get().appendonly);
             while !own.control.is_stopping() {
                 turn(&own, &mut local);
+                if !own.persist.is_loading() {
+                    rewriting.turn(&own, &mut local);
+                }
             }
         })?;
         Ok(Self { shared, thread: Some(thread) })

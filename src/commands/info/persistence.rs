@@ -63,23 +63,63 @@ pub static FIELDS: &[Field] = &[
     .gauge("redis_rdb_last_load_expired_keys"),
     int("rdb_last_load_keys_loaded", "Keys loaded.", |s| signed(s.shared.persist.last_loaded().0))
         .gauge("redis_rdb_last_load_loaded_keys"),
-    int("aof_enabled", "Whether there is an append-only file.", |_| 0).gauge("redis_aof_enabled"),
-    int("aof_rewrite_in_progress", "Whether it is being rewritten.", |_| 0)
-        .gauge("redis_aof_rewrite_in_progress"),
-    int("aof_rewrite_scheduled", "Whether it will be rewritten.", |_| 0)
-        .gauge("redis_aof_rewrite_scheduled"),
-    int("aof_last_rewrite_time_sec", "Seconds of the last rewrite; -1 without one.", |_| -1)
-        .gauge("redis_aof_last_rewrite_duration_sec"),
-    int("aof_current_rewrite_time_sec", "Seconds of the present rewrite.", |_| -1)
-        .gauge("redis_aof_current_rewrite_duration_sec"),
-    status("aof_last_bgrewrite_status", "Whether the last rewrite succeeded.", |_| true)
-        .gauge("redis_aof_last_bgrewrite_status"),
-    int("aof_rewrites", "Rewrites done.", |_| 0),
-    int("aof_rewrites_consecutive_failures", "Rewrites failed since the last success.", |_| 0),
-    status("aof_last_write_status", "Whether the last write to it succeeded.", |_| true)
-        .gauge("redis_aof_last_write_status"),
-    int("aof_last_cow_size", "Bytes copied for the last rewrite.", |_| 0)
-        .gauge("redis_aof_last_cow_size_bytes"),
+    int("aof_enabled", "Whether there is an append-only file.", |s| {
+        i64::from(s.shared.config.get().appendonly)
+    })
+    .gauge("redis_aof_enabled"),
+    int("aof_rewrite_in_progress", "Whether it is being rewritten.", |s| {
+        i64::from(s.shared.persist.rewrites.is_running())
+    })
+    .gauge("redis_aof_rewrite_in_progress"),
+    int("aof_rewrite_scheduled", "Whether it will be rewritten.", |s| {
+        i64::from(s.shared.persist.rewrites.report().scheduled)
+    })
+    .gauge("redis_aof_rewrite_scheduled"),
+    int("aof_last_rewrite_time_sec", "Seconds of the last rewrite; -1 without one.", |s| {
+        s.shared.persist.rewrites.report().took.map_or(-1, signed)
+    })
+    .gauge("redis_aof_last_rewrite_duration_sec"),
+    int("aof_current_rewrite_time_sec", "Seconds of the present rewrite; -1 without one.", |s| {
+        s.shared.persist.rewrites.report().running.map_or(-1, signed)
+    })
+    .gauge("redis_aof_current_rewrite_duration_sec"),
+    status("aof_last_bgrewrite_status", "Whether the last rewrite succeeded.", |s| {
+        !s.shared.persist.rewrites.report().failed
+    })
+    .gauge("redis_aof_last_bgrewrite_status"),
+    int("aof_rewrites", "Rewrites done.", |s| signed(s.shared.persist.rewrites.report().done)),
+    int("aof_rewrites_consecutive_failures", "Rewrites failed since the last success.", |s| {
+        signed(s.shared.persist.rewrites.report().failures)
+    }),
+    status("aof_last_write_status", "Whether the last write to it succeeded.", |s| {
+        !s.shared.log.is_failing()
+    })
+    .gauge("redis_aof_last_write_status"),
+    int("aof_last_cow_size", "Bytes copied for the last rewrite.", |s| {
+        s.shared.persist.rewrites.report().copied as i64
+    })
+    .gauge("redis_aof_last_cow_size_bytes"),
+    int("aof_current_size", "Bytes of its files.", |s| signed(s.shared.log.facts().size))
+        .gauge("redis_aof_current_size_bytes"),
+    int("aof_base_size", "The same after the last rewrite, or at the start.", |s| {
+        signed(s.shared.log.facts().rewritten_size)
+    })
+    .gauge("redis_aof_base_size_bytes"),
+    int("aof_pending_rewrite", "Whether a rewrite waits for something else.", |s| {
+        i64::from(s.shared.persist.rewrites.report().scheduled)
+    }),
+    int("aof_buffer_length", "Bytes that are not on the disk yet.", |s| {
+        s.shared.log.facts().waiting as i64
+    })
+    .gauge("redis_aof_buffer_length"),
+    int("aof_pending_bio_fsync", "Whether the file is being forced to the disk.", |s| {
+        i64::from(s.shared.log.facts().syncing)
+    })
+    .gauge("redis_aof_pending_bio_fsync"),
+    int("aof_delayed_fsync", "Times that this took longer than two seconds.", |s| {
+        signed(s.shared.log.facts().delayed)
+    })
+    .gauge("redis_aof_delayed_fsync"),
     int("module_fork_in_progress", "Always 0: there are no modules.", |_| 0)
         .gauge("redis_module_fork_in_progress"),
     int("module_fork_last_cow_size", "Always 0: there are no modules.", |_| 0)

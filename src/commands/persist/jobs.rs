@@ -68,6 +68,11 @@ impl Jobs {
         self.wake.notify_one();
     }
 
+    /// Has the thread look for other work.
+    pub fn rouse(&self) {
+        self.wake.notify_one();
+    }
+
     /// Whether one is under way.
     pub fn is_running(&self) -> bool {
         self.inner.lock().began.is_some()
@@ -181,6 +186,16 @@ pub fn bgsave(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     }
     if jobs.is_running() {
         return Err(Error::new("ERR Background save already in progress"));
+    }
+    if cx.shared.persist.rewrites.is_running() {
+        if schedules {
+            jobs.schedule();
+            return simple(cx, "Background saving scheduled");
+        }
+        return Err(Error::new(
+            "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE \
+             in order to schedule a BGSAVE whenever possible.",
+        ));
     }
     if cx.session.in_exec && schedules {
         jobs.schedule(); // the state at the end of EXEC, not one in the middle

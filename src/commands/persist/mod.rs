@@ -5,10 +5,12 @@
 //! has a temporary name until all of it is on the disk; so under its own name there is only ever a
 //! whole one, the last that succeeded.
 
+pub mod base;
 pub mod jobs;
 pub mod load;
 pub mod recorder;
 pub mod replay;
+pub mod rewrite;
 pub mod save;
 
 use super::notes::{Notes, at};
@@ -26,6 +28,10 @@ const BGSAVE: Notes =
 
 /// The rows, sorted by name.
 pub static COMMANDS: &[Command] = &[
+    Command::new("bgrewriteaof", 1, Group::Server, rewrite::bgrewriteaof)
+        .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING))
+        .doc("1.0.0", "", "Writes the append-only file anew, as short as it can be.")
+        .cost("O(N) in the size of the data, on a thread of its own"),
     Command::new("bgsave", -1, Group::Server, jobs::bgsave)
         .notes(&BGSAVE)
         .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING))
@@ -44,6 +50,15 @@ pub static COMMANDS: &[Command] = &[
         .flags(SAVE)
         .doc("1.0.0", "", "Saves all data to a file, and lets everybody wait until it is done.")
         .cost("O(N) in the size of the data"),
+    Command::new("waitaof", 4, Group::Generic, rewrite::waitaof)
+        .flags(Flags::NOSCRIPT.and(Flags::WAITS))
+        .acl(&["connection", "blocking"])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .doc(
+            "7.2.0",
+            "numlocal numreplicas timeout",
+            "Waits until the client's writes are on the disk, here and with so many replicas.",
+        ),
 ];
 
 /// How far loading is, and what became of loading and saving so far. Relaxed throughout: figures for
@@ -67,6 +82,8 @@ pub struct State {
     pub turn: Mutex<()>,
     /// Snapshots in the background.
     pub jobs: jobs::Jobs,
+    /// Rewriting the log.
+    pub rewrites: rewrite::Rewrites,
     /// How often the server was to end and did not, because saving failed.
     refusals: AtomicU64,
 }

@@ -49,10 +49,28 @@ pub struct Manner {
     pub policy: Policy,
 }
 
+/// A file that can be forced to the disk.
+pub trait Durable: Write {
+    /// Forces what was written to the disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Durable for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+impl<F: Durable> Durable for &mut F {
+    fn sync(&mut self) -> io::Result<()> {
+        (**self).sync()
+    }
+}
+
 /// Writes a snapshot to a file; `at_cut` is called at the cut.
-pub struct Recorder<'r, C> {
+pub struct Recorder<'r, F, C> {
     shared: &'r Shared,
-    file: &'r mut File,
+    file: &'r mut F,
     cancelled: &'r AtomicBool,
     at_cut: C,
     manner: Manner,
@@ -69,11 +87,11 @@ pub struct Recorder<'r, C> {
     unsynced: u64,
 }
 
-impl<'r, C: FnMut()> Recorder<'r, C> {
+impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
     /// Writes to `file`, until `cancelled`.
     pub fn new(
         shared: &'r Shared,
-        (file, manner): (&'r mut File, Manner),
+        (file, manner): (&'r mut F, Manner),
         cancelled: &'r AtomicBool,
         at_cut: C,
     ) -> io::Result<Self> {
@@ -142,7 +160,7 @@ impl<'r, C: FnMut()> Recorder<'r, C> {
         bytes.shrink_to(4 * GATHERED);
         if self.manner.incremental && self.unsynced >= SYNCED {
             self.unsynced = 0;
-            self.file.sync_data()?;
+            self.file.sync()?;
         }
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "it was cancelled"));
@@ -151,7 +169,7 @@ impl<'r, C: FnMut()> Recorder<'r, C> {
     }
 }
 
-impl<C: FnMut()> Sink for Recorder<'_, C> {
+impl<F: Durable, C: FnMut()> Sink for Recorder<'_, F, C> {
     type Error = io::Error;
 
     fn cut(&mut self, sizes: &[(u64, u64)]) {
