@@ -18,7 +18,7 @@ use eonkv::types::list::{End, Limit, List};
 use eonkv::types::object::{Object, PACKED, Type};
 use eonkv::types::packed::Element;
 use eonkv::types::set;
-use eonkv::types::stream::{self, Id, Stream};
+use eonkv::types::stream::{self, Id};
 use eonkv::types::zset::SortedSet;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -242,12 +242,12 @@ fn fresh(random: &mut Random, access: &mut Access<'_>, key: Key<'_>, expiry: Exp
             (0..20 * n).for_each(|i| _ = scores.insert(&name(i), i as f64));
             Object::ZSet(Box::new(scores))
         }
-        _ if n % 2 == 0 => {
+        _ if n.is_multiple_of(2) => {
             let mut list = List::new(Limit::from_parameter(16));
             (0..20 * n).for_each(|i| list.push(End::Back, &name(i)));
             Object::List(list)
         }
-        _ => Object::Stream(Box::new(Stream::default())),
+        _ => Object::Stream(Box::default()),
     };
     access.write(key).set(New::Object(Box::new(object)), expiry);
 }
@@ -268,23 +268,27 @@ fn touch(random: &mut Random, access: &mut Access<'_>, key: Key<'_>) {
     }
     write.changing();
     match write.object() {
-        Some(Object::Hash(hash)) if n % 3 == 0 => _ = hash.remove(&name, 0),
+        Some(Object::Hash(hash)) if n.is_multiple_of(3) => _ = hash.remove(&name, 0),
         Some(Object::Hash(hash)) => _ = hash.set(&name, b"changed", Ends::Never, 0),
-        Some(Object::Set(set)) if n % 2 == 0 => _ = set.insert(&name),
+        Some(Object::Set(set)) if n.is_multiple_of(2) => _ = set.insert(&name),
         Some(Object::Set(set)) => _ = set.remove(&name),
-        Some(Object::ZSet(set)) if n % 2 == 0 => _ = set.insert(&name, 0.5),
+        Some(Object::ZSet(set)) if n.is_multiple_of(2) => _ = set.insert(&name, 0.5),
         Some(Object::ZSet(set)) => _ = set.remove(&name),
-        Some(Object::List(list)) if n % 4 == 0 => _ = list.set(n % list.len().max(1), b"changed"),
+        Some(Object::List(list)) if n.is_multiple_of(4) => {
+            _ = list.set(n % list.len().max(1), b"changed")
+        }
         Some(Object::List(list)) if n % 4 == 1 => _ = list.remove(&name, 1),
         Some(Object::List(list)) if n % 4 == 2 => list.push(End::Front, &name),
         Some(Object::List(list)) => list.drop(End::Back, 1),
-        Some(Object::Stream(stream)) if n % 8 == 0 => _ = stream.add_group(&name, Id::MIN, None),
+        Some(Object::Stream(stream)) if n.is_multiple_of(8) => {
+            _ = stream.add_group(&name, Id::MIN, None)
+        }
         Some(Object::Stream(stream)) => {
             let last = stream.bounds().last;
             let id = Id { ms: last.ms + 1, seq: 0 };
             let limit = stream::Limit::from_parameters(0, 4);
             stream.add(id, [&b"f"[..], b"v"].into_iter(), 2, limit);
-            if n % 3 == 0 {
+            if n.is_multiple_of(3) {
                 stream.delete(Id { ms: n as u64 % id.ms, seq: 0 });
             }
         }

@@ -2,7 +2,7 @@
 
 use super::group::{Owner, Pending};
 use super::tree::Seeker;
-use super::{Entry, Id, Stream};
+use super::{Entry, Id, Stream, own};
 
 /// How entries are claimed.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ impl Stream {
     /// Claims one entry of a group. None if it may not be claimed; if that is because it was deleted,
     /// it is pending no more.
     pub fn claim(&mut self, group: &[u8], id: Id, claim: &Claim) -> Option<Entry<'_>> {
-        let group = self.groups.get_mut(group)?;
+        let group = own(&mut self.groups, group)?;
         let Some(entry) = self.tree.get(id) else {
             group.acknowledge(id);
             return None;
@@ -75,7 +75,7 @@ impl Stream {
         mut each: impl FnMut(Entry<'_>),
     ) -> Swept {
         let mut swept = Swept::default();
-        let Some(group) = self.groups.get_mut(group) else { return swept };
+        let Some(group) = own(&mut self.groups, group) else { return swept };
         let mut seeker = Seeker::new(&self.tree);
         let (mut left, mut at) = (most, Some(from));
         for _ in 0..looks {

@@ -34,6 +34,7 @@ pub use trim::{Keep, Trim};
 
 use crate::mem;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tree::{Seeker, Tree};
 
 /// What is known of a stream's extent.
@@ -99,12 +100,20 @@ impl Bounds {
     }
 }
 
+type Groups = BTreeMap<Box<[u8]>, Arc<Group>>;
+
+/// A group by its name, to be changed.
+fn own<'g>(groups: &'g mut Groups, name: &[u8]) -> Option<&'g mut Group> {
+    groups.get_mut(name).map(Arc::make_mut)
+}
+
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub struct Stream {
     tree: Tree,
     bounds: Bounds,
-    groups: BTreeMap<Box<[u8]>, Group>,
+    /// Shared with copies: whoever changes a group that is shared copies that one first.
+    groups: Groups,
 }
 
 impl Stream {
@@ -131,7 +140,7 @@ impl Stream {
 
     /// How many pieces of memory it takes, roughly.
     pub fn pieces(&self) -> usize {
-        let pending: usize = self.groups.values().map(Group::len).sum();
+        let pending: usize = self.groups.values().map(|group| group.len()).sum();
         2 * self.blocks() + pending / 3
     }
 
@@ -219,24 +228,24 @@ impl Stream {
 
     /// All groups in the order of their names.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = (&[u8], &Group)> {
-        self.groups.iter().map(|(name, group)| (&**name, group))
+        self.groups.iter().map(|(name, group)| (&**name, &**group))
     }
 
     /// A group by its name.
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
-        self.groups.get(name)
+        self.groups.get(name).map(|group| &**group)
     }
 
     /// A group by its name, to be changed.
     pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
-        self.groups.get_mut(name)
+        own(&mut self.groups, name)
     }
 
     /// Adds a group. False if there is one with this name.
     pub fn add_group(&mut self, name: &[u8], last: Id, read: Option<u64>) -> bool {
         let fresh = !self.groups.contains_key(name);
         if fresh {
-            self.groups.insert(name.into(), Group::new(last, read));
+            self.groups.insert(name.into(), Arc::new(Group::new(last, read)));
         }
         fresh
     }
@@ -256,7 +265,7 @@ impl Stream {
         most: usize,
         (forget, now): (bool, i64),
     ) -> Option<Range> {
-        let group = self.groups.get_mut(name)?;
+        let group = own(&mut self.groups, name)?;
         let from = group.last.next().unwrap_or(Id::MAX);
         let range = self.tree.range(from, Id::MAX, most, false);
         let mut given = range.again();
@@ -277,9 +286,10 @@ impl Stream {
 
     /// Moves a group on to `last`, if that is further. It counts as read if it is the next entry.
     pub fn advance(&mut self, name: &[u8], last: Id) {
-        let Some(group) = self.groups.get_mut(name).filter(|group| group.last < last) else {
+        if self.group(name).is_none_or(|group| group.last >= last) {
             return;
-        };
+        }
+        let Some(group) = own(&mut self.groups, name) else { return };
         let from = group.last.next().unwrap_or(Id::MAX);
         let next = self.tree.range(from, Id::MAX, 1, false).next_entry().map(|entry| entry.id);
         if next == Some(last) {
@@ -297,7 +307,7 @@ impl Stream {
         (from, most, now): (Id, usize, i64),
         mut each: impl FnMut(Id, Option<Entry<'_>>),
     ) {
-        let Some(group) = self.groups.get_mut(name) else { return };
+        let Some(group) = own(&mut self.groups, name) else { return };
         let Some(consumer) = group.consumer(owner) else { return };
         let ids: Vec<Id> = consumer.pending(from).take(most).collect();
         let mut seeker = Seeker::new(&self.tree);
@@ -320,8 +330,8 @@ impl Stream {
 
     /// Takes an entry from all groups that have it pending.
     pub fn forget(&mut self, id: Id) {
-        for group in self.groups.values_mut() {
-            group.acknowledge(id);
+        for group in self.groups.values_mut().filter(|group| group.find(id).is_some()) {
+            Arc::make_mut(group).acknowledge(id);
         }
     }
 }
