@@ -15,6 +15,7 @@ pub fn usage() -> String {
     let mut text = String::from(
         "Usage: eonkv-server [FILE | -] [--NAME VALUE...]...\n\
          \x20      eonkv-server --check-config [FILE] [--NAME VALUE...]...\n\
+         \x20      eonkv-server --repair-aof [DIR | FILE] [--fix] [--encryption-key-file FILE]\n\
          \x20      eonkv-server --version | --help\n\n\
          FILE is in the syntax of redis.conf or in TOML; - reads standard input.\n\
          Each parameter is a directive, a flag --NAME and a variable EONKV_NAME. Flags win over\n\

@@ -239,6 +239,8 @@ config! {
     aof_rewrite_incremental_fsync: bool,
     /// Put checksums into it.
     aof_checksums: bool,
+    /// File with the keys of encryption at rest; empty = none.
+    encryption_key_file: String,
     /// When it is forced to disk.
     appendfsync: AppendFsync,
     /// Do not force it while it is being rewritten.

@@ -80,6 +80,16 @@ impl Directory {
         Ok(directory)
     }
 
+    /// A single file that no manifest names, to be looked at.
+    pub fn of_file(disk: Arc<dyn Disk>, path: &Path) -> Self {
+        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let base = Some(super::manifest::Entry { file: file.clone(), seq: 1 });
+        let manifest = Manifest { base, ..Manifest::default() };
+        let names = Names { root, dir: String::new(), file };
+        Self { disk, names, manifest, unsettled: true, keys: None, known_durable: u64::MAX }
+    }
+
     /// Encryption at rest: what is read may be sealed with any of the keys, and new files are with the
     /// first. Files that are there stay as they are until a rewrite.
     pub fn set_keys(&mut self, keys: Option<Arc<Keyring>>) {

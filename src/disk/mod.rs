@@ -23,7 +23,7 @@
 //! - **D6** Nothing here panics or allocates without bound because of what a file says.
 //!
 //! Everything goes through the trait [`Disk`], so the same code runs on a simulated disk that
-//! forgets, fails and crashes by a seeded plan. `docs/internals/log.md` has the formats.
+//! forgets, fails and crashes by a seeded plan. `docs/internals/disk.md` has the formats.
 
 pub mod base;
 mod crc;
@@ -36,6 +36,7 @@ pub mod log;
 pub mod manifest;
 pub mod options;
 pub mod read;
+pub mod repair;
 mod resp;
 pub mod seal;
 #[cfg(any(test, fuzzing))]

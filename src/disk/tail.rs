@@ -86,7 +86,7 @@ pub(super) fn first_zeros(source: &dyn Source, range: Range<u64>) -> io::Result<
 pub(super) fn is_torn(source: &dyn Source, at: u64) -> io::Result<bool> {
     let len = source.len()?;
     let (mut next, mut was_durable) = (len, false);
-    headers(source, at + 1..len, |header| {
+    headers(source, at + 1..len, |_, header| {
         next = next.min(header.at);
         was_durable = header.durable > at;
         !was_durable
@@ -94,11 +94,12 @@ pub(super) fn is_torn(source: &dyn Source, at: u64) -> io::Result<bool> {
     Ok(!was_durable && first_zeros(source, at..next.max(at))?.is_some())
 }
 
-/// Calls `with` for each line in a range that is a header and stands where it says.
-fn headers(
+/// Calls `with` for each line in a range that is a header and stands where it says, with the offset
+/// behind it.
+pub(super) fn headers(
     source: &dyn Source,
     range: Range<u64>,
-    mut with: impl FnMut(&Header) -> bool,
+    mut with: impl FnMut(u64, &Header) -> bool,
 ) -> io::Result<()> {
     let mut at = range.start;
     let mut buffer = vec![0; CHUNK];
@@ -107,9 +108,9 @@ fn headers(
         let bytes = &buffer[..got];
         for found in memchr::memmem::find_iter(bytes, frame::MARK) {
             let offset = at + found as u64;
-            if let Some(header) = header_at(source, offset)?
+            if let Some((end, header)) = header_at(source, offset)?
                 && header.at >= range.start
-                && !with(&header)
+                && !with(end, &header)
             {
                 return Ok(());
             }
@@ -124,7 +125,7 @@ fn headers(
     Ok(())
 }
 
-fn header_at(source: &dyn Source, offset: u64) -> io::Result<Option<Header>> {
+fn header_at(source: &dyn Source, offset: u64) -> io::Result<Option<(u64, Header)>> {
     let mut line = [0; 160];
     let got = read_full(source, &mut line, offset)?;
     let Some(end) = memchr::memchr(b'\n', &line[..got]) else { return Ok(None) };
@@ -135,7 +136,7 @@ fn header_at(source: &dyn Source, offset: u64) -> io::Result<Option<Header>> {
     let mut before = vec![0; usize::try_from(offset - begin).unwrap_or(0)];
     read_full(source, &mut before, begin)?;
     Ok(match frame::parse(line, offset, &before) {
-        Line::Header(header) => Some(header),
+        Line::Header(header) => Some((offset + line.len() as u64, header)),
         _ => None,
     })
 }

@@ -6,13 +6,14 @@ use crate::config::{Config, REDIS_VERSION};
 use crate::db::{Access, Counters, Wants};
 use crate::disk::base::BaseWriter;
 use crate::disk::read::Loaded;
+use crate::disk::seal::Keyring;
 use crate::disk::{self, Directory, Names, Options, RealDisk, read};
 use crate::log::{self, Order, Outside, Running};
 use crate::rdb::file::{Settings, Writer};
 use crate::session::pause::Conditions;
 use crate::sync::pin;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,7 +51,14 @@ pub fn start(shared: &Arc<Shared>) -> io::Result<Running> {
 
 /// Opens the directory.
 pub fn directory(config: &Config) -> Result<Directory, String> {
-    Directory::open(Arc::new(RealDisk), names(config)).map_err(|error| error.to_string())
+    let keys = match &*config.encryption_key_file {
+        "" => None,
+        file => Some(Arc::new(Keyring::read(Path::new(file))?)),
+    };
+    let directory = Directory::open(Arc::new(RealDisk), names(config));
+    let mut directory = directory.map_err(|error| error.to_string())?;
+    directory.set_keys(keys);
+    Ok(directory)
 }
 
 /// Loads what is there, in this thread. Nobody else changes keys meanwhile.

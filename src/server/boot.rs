@@ -14,6 +14,7 @@ use crate::commands::{Shared, config, event};
 use crate::config::live::Live;
 use crate::config::{Config, Startup};
 use crate::db::Keyspace;
+use crate::disk::lock::{EXIT_LOCKED, Guard};
 use crate::metrics::process::random_id;
 use crate::metrics::{Metrics, Process};
 use crate::net::listen::{self, Listener};
@@ -35,21 +36,36 @@ const OTHER_FILES: u64 = 64;
 
 /// Runs the server; returns when it has stopped.
 pub fn main() -> ExitCode {
+    if let Some(code) = super::repair::asked() {
+        return code;
+    }
     let startup = match start::configuration() {
         Ok(startup) => startup,
         Err(code) => return ExitCode::from(u8::try_from(code).unwrap_or(1)),
     };
     let result = if startup.config.daemonize && !is_detached() {
-        detach().map_err(|error| format!("Cannot run in the background: {error}"))
+        detach().map_err(|error| format!("Cannot run in the background: {error}").into())
     } else {
         serve(startup)
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
+        Err(Refusal { text, code }) => {
             eprintln!("{text}");
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
+    }
+}
+
+/// Why the process ends before it served anybody, and with which exit code.
+struct Refusal {
+    text: String,
+    code: u8,
+}
+
+impl From<String> for Refusal {
+    fn from(text: String) -> Self {
+        Self { text, code: 1 }
     }
 }
 
@@ -83,7 +99,7 @@ fn detach() -> io::Result<()> {
     Ok(())
 }
 
-fn serve(startup: Startup) -> Result<(), String> {
+fn serve(startup: Startup) -> Result<(), Refusal> {
     let config = &startup.config;
     std::env::set_current_dir(&config.dir)
         .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
@@ -92,12 +108,25 @@ fn serve(startup: Startup) -> Result<(), String> {
     start::greet(&startup);
     tracing::info!("Running mode=standalone, port={}.", config.port);
     tracing::info!("Server initialized");
-    let result = run(startup.config, startup.file, &log);
-    if let Err(text) = &result {
-        tracing::warn!("{text}");
+    let result = lock(config).and_then(|guard| {
+        let result = run(startup.config, startup.file, &log);
+        drop(guard);
+        Ok(result?)
+    });
+    if let Err(refusal) = &result {
+        tracing::warn!("{}", refusal.text);
     }
     log.flush();
     result
+}
+
+/// Keeps the working directory to ourselves, if anything is to be written there.
+fn lock(config: &Config) -> Result<Option<Guard>, Refusal> {
+    if !config.appendonly && config.save.is_empty() {
+        return Ok(None);
+    }
+    let guard = Guard::take(Path::new("."));
+    guard.map(Some).map_err(|text| Refusal { text, code: EXIT_LOCKED })
 }
 
 fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Result<(), String> {

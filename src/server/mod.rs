@@ -10,6 +10,7 @@ mod boot;
 mod http;
 mod loading;
 pub mod logging;
+mod repair;
 mod rewriting;
 mod saving;
 pub mod start;

@@ -24,7 +24,7 @@ impl Folder {
         Log::open(self.open(), options, 0, 0, &mut no_base).unwrap()
     }
 
-    fn read(&self, file: &str) -> Vec<u8> {
+    pub fn read(&self, file: &str) -> Vec<u8> {
         std::fs::read(self.0.join("appendonlydir").join(file)).unwrap()
     }
 }

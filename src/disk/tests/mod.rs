@@ -3,6 +3,7 @@
 mod damage;
 mod files;
 mod redis;
+mod repair;
 mod sealed;
 mod simulation;
 
