@@ -217,6 +217,8 @@ config! {
     rdbchecksum: bool,
     /// Refuse writes while snapshots fail.
     stop_writes_on_bgsave_error: bool,
+    /// Microseconds to wait after each key saved, for tests.
+    rdb_key_save_delay: i32,
     /// Force snapshots to the disk as they grow.
     rdb_save_incremental_fsync: bool,
     /// Which payloads Redis would look through: here all of them are.

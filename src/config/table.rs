@@ -292,6 +292,8 @@ pub static PARAMS: &[Param] = &[
         "Put a checksum before each group of commands, in a line that Redis skips.").live(),
     Param::new("encryption-key-file", text!(encryption_key_file), "",
         "Keys by which the append-only file is encrypted, a line of 64 hexadecimal digits each, the one to write with first. Redis cannot load such files."),
+    Param::new("rdb-key-save-delay", number!(rdb_key_save_delay, i32::MIN as i128, INT_MAX), "0",
+        "Microseconds to wait after each key saved in the background, for tests; negative: keys to a microsecond.").live().hidden(),
     Param::new("key-load-delay", number!(key_load_delay, i32::MIN as i128, INT_MAX), "0",
         "Microseconds to wait after each key loaded, for tests.").live().hidden().harness(NO_PERSISTENCE),
     Param::new("loading-process-events-interval-bytes", number!(loading_process_events_interval_bytes, 1024, INT_MAX), "2097152",

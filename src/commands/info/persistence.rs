@@ -20,7 +20,10 @@ pub static FIELDS: &[Field] = &[
         if is_saving(s) { s.keyspace.snapshots.progress().2 as i64 } else { 0 }
     }),
     int("current_cow_size_age", "Age of that figure in seconds.", |_| 0),
-    float("current_fork_perc", "Progress of a fork: there is none.", |_| 0.0),
+    float("current_fork_perc", "Progress of a snapshot, without a fork.", |s| {
+        let (done, all, _) = s.keyspace.snapshots.progress();
+        if is_saving(s) { done as f64 * 100.0 / all.max(1) as f64 } else { 0.0 }
+    }),
     int("current_save_keys_processed", "Keys that a snapshot has written.", |s| {
         if is_saving(s) { signed(s.keyspace.snapshots.progress().0) } else { 0 }
     }),

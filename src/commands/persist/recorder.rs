@@ -17,11 +17,14 @@ use crate::types::image::Image;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 /// Bytes that gather before they go to the file.
 const GATHERED: usize = 256 * 1024;
 /// Bytes after which the file is forced to the disk.
 const SYNCED: u64 = 4 * 1024 * 1024;
+/// The longest sleep of a delay.
+const STEP: Duration = Duration::from_millis(10);
 
 /// What waits to be written to the file.
 #[derive(Debug, Default)]
@@ -85,6 +88,8 @@ pub struct Recorder<'r, F, C> {
     /// What went wrong where nothing may be waited for.
     failed: Option<io::Error>,
     unsynced: u64,
+    /// Keys since the last pause.
+    keys: u64,
 }
 
 impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
@@ -119,6 +124,7 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
             writer: Writer::begin(Pile::default(), settings)?,
             failed: None,
             unsynced: 0,
+            keys: 0,
         })
     }
 
@@ -132,6 +138,7 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
 
     /// The head of a key, whose database is begun if it is another than that of the last.
     fn head(&mut self, key: Saved<'_>) -> io::Result<Head> {
+        self.keys += 1;
         for text in self.functions.drain(..) {
             self.writer.function(&text)?;
         }
@@ -162,8 +169,33 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
             self.unsynced = 0;
             self.file.sync()?;
         }
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(io::Error::new(io::ErrorKind::Interrupted, "it was cancelled"));
+        self.heed()
+    }
+
+    /// An error if nobody wants the snapshot any more.
+    fn heed(&self) -> io::Result<()> {
+        match self.cancelled.load(Ordering::Relaxed) {
+            true => Err(io::Error::new(io::ErrorKind::Interrupted, "it was cancelled")),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits as long as a test wants it.
+    fn delay(&mut self) -> io::Result<()> {
+        let (keys, delay) =
+            (std::mem::take(&mut self.keys), self.shared.config.get().rdb_key_save_delay);
+        let each = u64::from(delay.unsigned_abs());
+        let micros = match delay {
+            0 => return Ok(()),
+            1.. => keys.saturating_mul(each),
+            _ => keys / each,
+        };
+        let end = Instant::now() + Duration::from_micros(micros);
+        while let Some(left) =
+            end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        {
+            self.heed()?;
+            std::thread::sleep(left.min(STEP));
         }
         Ok(())
     }
@@ -199,7 +231,10 @@ impl<F: Durable, C: FnMut()> Sink for Recorder<'_, F, C> {
     fn pause(&mut self) -> io::Result<()> {
         match self.failed.take() {
             Some(error) => Err(error),
-            None => self.write_out(GATHERED),
+            None => {
+                self.delay()?;
+                self.write_out(GATHERED)
+            }
         }
     }
 }
