@@ -399,6 +399,33 @@ fn what_restore_refuses() {
     assert_eq!(ours.ask(&["EXISTS", "l"]), Value::Int(0));
 }
 
+/// One so long that a thread looks through it, beside whatever else is asked meanwhile.
+#[test]
+fn long_dumps_are_restored() {
+    let mut ours = Server::start(OURS, "long").unwrap();
+    for n in 0..400 {
+        let mut words = vec![b"SADD".to_vec(), b"set".to_vec()];
+        words.extend((0..500).map(|m| format!("some member of a long set {n}:{m}").into_bytes()));
+        ours.ask(&words);
+    }
+    ours.ask(&["CONFIG", "SET", "rdbcompression", "no"]);
+    let dump = ours.ask(&["DUMP", "set"]).text();
+    assert!(dump.len() > 4 << 20);
+    ours.send(&[b"RESTORE", &b"copy"[..], b"0", &dump]);
+    ours.send(&["SCARD", "copy"]);
+    ours.send(&[b"RESTORE", &b"copy"[..], b"0", &dump]);
+    ours.send(&["PING"]);
+    assert_eq!((ours.reply(), ours.reply()), (ok(), Value::Int(200_000)));
+    assert!(matches!(ours.reply(), Value::Error(text) if text.starts_with("BUSYKEY")));
+    assert_eq!(ours.reply(), Value::Text(b"PONG".to_vec()));
+    let mut spoiled = dump.clone();
+    let middle = spoiled.len() / 2;
+    spoiled[middle] ^= 0x80;
+    let refused = ours.ask(&[b"RESTORE", &b"copy"[..], b"0", &spoiled, b"REPLACE"]);
+    assert!(matches!(refused, Value::Error(_)));
+    assert_eq!(ours.ask(&["SCARD", "copy"]), Value::Int(200_000));
+}
+
 #[test]
 fn keys_migrate() {
     let mut ours = Server::start(OURS, "from").unwrap();
@@ -428,6 +455,12 @@ fn keys_migrate() {
         ours.ask(&["DEL", "text"]);
     }
     ours.ask(&["SET", "text", "y"]);
+    ours.ask(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+    let login = ["MIGRATE", "127.0.0.1", "1", "text", "0", "500", "AUTH2", "me", "secret"];
+    assert!(matches!(ours.ask(&login), Value::Error(_)));
+    let log = format!("{:?}", ours.ask(&["SLOWLOG", "GET", "2"]));
+    let bytes = |text: &str| format!("{:?}", text.as_bytes());
+    assert!(log.contains(&bytes("(redacted)")) && !log.contains(&bytes("secret")));
     let refused = ours.ask(&["MIGRATE", "127.0.0.1", "1", "text", "0", "500"]);
     assert_eq!(refused, Value::Error("IOERR error or timeout connecting to the client".into()));
     assert_eq!(ours.ask(&["EXISTS", "text"]), Value::Int(1));

@@ -8,10 +8,15 @@ use super::event::Class;
 use super::notes::{Notes, at};
 use super::slice::{self, Slice};
 use super::{Command, Cx, Error, Flags, Group, KeySpec};
-use crate::db::{Expiry, Kind};
+use crate::db::{Compact, Expiry, Kind, New};
 use crate::rdb::{Decoder, Encoder, Forms, Read, Rest, Value, payload};
 use crate::resp::Args;
+use crate::session::After;
+use crate::session::mail::Mail;
+use crate::types::object::Type;
 use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 const RESTORE: Notes = Notes::args(&[
     at("REPLACE").since("3.0.0"),
@@ -158,38 +163,119 @@ impl Options {
 const BUSY: Error = Error::new("BUSYKEY Target key name already exists.");
 const BAD: Error = Error::new("ERR Bad data format");
 
+/// A payload that has been looked through, with nothing borrowed from it.
+enum Built {
+    Bad,
+    Over,
+    Compact(Type, u8, Vec<u8>),
+    Whole(New<'static>),
+}
+
+impl Built {
+    /// What is in `opened`, a payload without its tail.
+    fn of(decoder: &mut Decoder, opened: (&[u8], u16)) -> Self {
+        match payload::value(decoder, opened) {
+            Ok(Read::Value(new)) => match new {
+                New::Int(value) => Self::Whole(New::Int(value)),
+                New::Shared(bytes) => Self::Whole(New::Shared(bytes)),
+                New::Object(object) => Self::Whole(New::Object(object)),
+                New::Compact(Compact { kind, form, bytes }) => {
+                    Self::Compact(kind, form, bytes.to_vec())
+                }
+                New::Text(text) | New::Plain(text) => match crate::types::number::parse_i64(text) {
+                    Some(value) => Self::Whole(New::Int(value)),
+                    None => Self::Whole(New::Shared(Bytes::copy_from_slice(text))),
+                },
+                _ => Self::Bad, // no payload becomes anything else
+            },
+            Ok(Read::Over) => Self::Over,
+            Ok(Read::Empty) => Self::Bad,
+            Err(fault) => {
+                tracing::warn!("RESTORE was given a bad payload: {fault}");
+                Self::Bad
+            }
+        }
+    }
+}
+
+/// Payloads from this size on are looked through by a thread of their own.
+const LONG: usize = 1 << 20;
+/// How often that thread is looked for, should it end without a word.
+const LOOK_MS: u64 = 1000;
+
+/// A long payload on which a thread is at work.
+struct Building(Arc<Mutex<Option<Built>>>);
+
 fn restore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let options = Options::parse(args)?;
+    if let Some(building) = slice::resume::<Building>(cx) {
+        let built = building.0.lock().take();
+        return match built {
+            Some(built) => store(cx, args, &options, built),
+            None => wait(cx, building),
+        };
+    }
     let key = cx.key(args, 1);
     if !options.replace && cx.db.peek(key).is_some() {
         return Err(BUSY);
     }
-    let ttl = integer(args.get(2))?;
-    if ttl < 0 {
+    if integer(args.get(2))? < 0 {
         return Err(Error::new("ERR Invalid TTL value, must be >= 0"));
     }
     let summed = !cx.shared.switches.sums_ignored();
-    let opened = payload::open(args.get(3), summed)
-        .ok_or(Error::new("ERR DUMP payload version or checksum are wrong"))?;
+    const WRONG: Error = Error::new("ERR DUMP payload version or checksum are wrong");
+    let opened = payload::open(args.get(3), summed).ok_or(WRONG)?;
     let forms = Forms::of(&cx.local.config, cx.shared.switches.packed_threshold());
-    let (now, policy) = (cx.db.now, cx.db.policy);
-    let mut decoder = Decoder::new(forms, now);
-    // Built before the stripe is taken: nobody waits for it.
-    let new = match payload::value(&mut decoder, opened) {
-        Ok(Read::Value(new)) => Some(new),
-        Ok(Read::Over) => None,
-        Ok(Read::Empty) => return Err(BAD),
-        Err(fault) => {
-            tracing::warn!("RESTORE was given a bad payload: {fault}");
-            return Err(BAD);
-        }
+    let mut decoder = Decoder::new(forms, cx.db.now);
+    let one_step = cx.session.in_exec || cx.session.in_script;
+    let long = args.shared(3).filter(|payload| payload.len() >= LONG && !one_step);
+    let Some(payload) = long else {
+        let built = Built::of(&mut decoder, opened);
+        return store(cx, args, &options, built);
     };
-    let expiry = match ttl {
+    let outcome = Arc::new(Mutex::new(None));
+    let building = Box::new(Building(Arc::clone(&outcome)));
+    let (clients, client) = (Arc::clone(&cx.shared.clients), Arc::clone(&cx.session.client));
+    let thread = std::thread::Builder::new().name("restore".into()).spawn(move || {
+        let opened = payload::open(&payload, false);
+        let built = opened.map_or(Built::Bad, |opened| Built::of(&mut decoder, opened));
+        *outcome.lock() = Some(built);
+        drop(outcome); // before it is looked for
+        clients.tell(&client, Mail::Again(Arc::clone(&client)));
+    });
+    thread.map_err(|_| Error::new("ERR No thread to look through the payload with"))?;
+    wait(cx, building)
+}
+
+fn wait(cx: &mut Cx<'_>, building: Box<Building>) -> Result<(), Error> {
+    if Arc::strong_count(&building.0) == 1 && building.0.lock().is_none() {
+        return Err(BAD); // the thread has panicked
+    }
+    cx.session.after = After::Await(cx.db.now as u64 + LOOK_MS);
+    cx.session.resume = Some(building);
+    Ok(())
+}
+
+/// Gives the key its value. It was built before the stripe is taken: nobody waits for that.
+fn store(cx: &mut Cx<'_>, args: Args<'_>, options: &Options, built: Built) -> Result<(), Error> {
+    let (key, now, policy) = (cx.key(args, 1), cx.db.now, cx.db.policy);
+    let expiry = match integer(args.get(2))? {
         0 => Expiry::Never,
         ttl if options.absolute => Expiry::At(ttl),
         ttl => Expiry::At(ttl.saturating_add(now)),
     };
     let over = matches!(expiry, Expiry::At(at) if at <= now);
+    let compact;
+    let new = match built {
+        Built::Bad => return Err(BAD),
+        Built::Over => None,
+        _ if over => None,
+        Built::Compact(kind, form, bytes) => {
+            compact = bytes;
+            Some(New::Compact(Compact { kind, form, bytes: &compact }))
+        }
+        Built::Whole(new) => Some(new),
+    };
     let mut write = cx.db.write(key);
     let there = write.exists();
     if there && !options.replace {
@@ -197,7 +283,7 @@ fn restore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     }
     write.remove(); // what is set then is a new key
     let word = match new {
-        Some(new) if !over => {
+        Some(new) => {
             write.set(new, expiry);
             let access = policy.restored(options.idle, options.freq, now);
             if let (Some(access), Some(entry)) = (access, write.entry()) {
@@ -205,7 +291,7 @@ fn restore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
             }
             Some("restore")
         }
-        _ => there.then_some("del"),
+        None => there.then_some("del"),
     };
     drop(write);
     if let Some(word) = word {

@@ -108,6 +108,22 @@ impl<'a> Options<'a> {
     }
 }
 
+/// Places of the words with which it logs in, which MONITOR and the slow log must not show.
+pub fn secrets(args: Args<'_>) -> Vec<usize> {
+    let mut i = 6;
+    while i < args.len() {
+        if args.is(i, "AUTH") {
+            return vec![i + 1];
+        } else if args.is(i, "AUTH2") {
+            return vec![i + 1, i + 2];
+        } else if args.is(i, "KEYS") {
+            break; // keys follow, whatever they are called
+        }
+        i += 1;
+    }
+    Vec::new()
+}
+
 /// Connections to other servers that are kept for the next time.
 pub fn kept_links() -> i64 {
     link::kept() as i64

@@ -378,6 +378,7 @@ pub fn secrets_out<'a>(
             let auth = (2..args.len()).find(|i| args.is(*i, "AUTH"));
             auth.map_or_else(Vec::new, |at| vec![at + 1, at + 2])
         }
+        "migrate" => super::migrate::secrets(args),
         "set" if row.parent.is_some() => config::secrets(args).collect(),
         _ => Vec::new(),
     };

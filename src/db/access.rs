@@ -317,6 +317,18 @@ impl<'a> Access<'a> {
         alone
     }
 
+    /// Makes room for so many keys more in a database, for whoever is about to add them; must be called
+    /// with 0 when they have been added, or the room stays.
+    pub fn expect(&mut self, db: usize, count: u64) {
+        let keyspace = self.keyspace;
+        if count > 0 {
+            keyspace.prepare(db, self.pin);
+        }
+        if let Some(table) = keyspace.table(db, self.pin) {
+            table.expect(count, &mut self.local.limbo, self.pin);
+        }
+    }
+
     /// Makes the table of a database before it is written to.
     pub fn prepare(&self, db: usize) {
         self.keyspace.prepare(db, self.pin);

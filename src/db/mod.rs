@@ -112,6 +112,30 @@ mod tests {
     }
 
     #[test]
+    fn room_made_ahead_stays_until_it_is_given_up() {
+        with(|access| {
+            let buckets = |access: &Access<'_>| {
+                access.keyspace.table(0, access.pin).map_or(0, crate::index::Table::buckets)
+            };
+            access.expect(0, 200_000);
+            let made = buckets(access);
+            assert!(made >= 200_000 * 10 / 49, "{made}");
+            let turn = |access: &mut Access<'_>| {
+                let names: Vec<_> = (0..2000).map(|i| format!("key:{i}")).collect();
+                for name in &names {
+                    access.write(Key::new(name.as_bytes())).set(New::Int(1), Expiry::Never);
+                }
+                names.iter().all(|name| access.write(Key::new(name.as_bytes())).remove())
+            };
+            assert!(turn(access));
+            assert_eq!(buckets(access), made);
+            access.expect(0, 0);
+            assert!((0..10).all(|_| turn(access)));
+            assert_eq!(buckets(access), 1 << 14);
+        });
+    }
+
+    #[test]
     fn one_key_among_many_that_may_go_is_found() {
         with(|access| {
             for i in 0..100_000 {

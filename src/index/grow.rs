@@ -45,13 +45,41 @@ impl<R: Record> Table<R> {
             let n = self.buckets();
             if count * 10 > n as i64 * FULL {
                 longest = longest.max(self.split(n, limbo, pin));
-            } else if count * 10 < n as i64 * SPARSE && n > self.stripes.count() as u64 {
+            } else if count * 10 < n as i64 * SPARSE && n > self.least() {
                 self.merge(n, limbo, pin);
             } else {
                 break;
             }
         }
         longest
+    }
+
+    /// Buckets that there are at least.
+    fn least(&self) -> u64 {
+        (self.stripes.count() as u64).max(self.floor.load(Ordering::Relaxed))
+    }
+
+    /// Room for `count` records more, made at once, while it costs little: for whoever is about to add
+    /// them, and holds no stripe. It stays until this is called with 0.
+    pub fn expect(&self, count: u64, limbo: &mut Limbo, pin: &Pin) {
+        /// Buckets made between two chances for others.
+        const ROUND: usize = 256;
+        let there = if count == 0 { 0 } else { u64::try_from(self.count()).unwrap_or(0) };
+        let buckets = count.saturating_add(there).saturating_mul(10) / FULL.unsigned_abs();
+        self.floor.store(buckets, Ordering::Relaxed);
+        while self.buckets() < buckets {
+            let _mine = self.still();
+            for _ in 0..ROUND {
+                let n = self.buckets();
+                if n >= buckets {
+                    break;
+                }
+                self.split(n, limbo, pin);
+                if self.buckets() == n {
+                    return; // there is no memory for more
+                }
+            }
+        }
     }
 
     /// The right to change the number of buckets, if nobody has it.

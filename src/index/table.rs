@@ -158,6 +158,8 @@ pub struct Table<R: Record> {
     /// Records, give or take what the writers have not passed on yet.
     count: CachePadded<AtomicI64>,
     pub(super) resizing: AtomicBool,
+    /// Buckets that stay, however few records there are ([`Table::expect`]).
+    pub(super) floor: AtomicU64,
     pub(super) stripes: Arc<Stripes>,
     _records: PhantomData<R>,
 }
@@ -180,6 +182,7 @@ impl<R: Record> Table<R> {
             buckets: CachePadded::new(AtomicU64::new(stripes.count() as u64)),
             count: CachePadded::new(AtomicI64::new(0)),
             resizing: AtomicBool::new(false),
+            floor: AtomicU64::new(0),
             stripes,
             _records: PhantomData,
         }

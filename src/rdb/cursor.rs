@@ -219,6 +219,23 @@ impl<'d> Cursor<'d> {
         }
     }
 
+    /// A compressed text expanded into `out`; false if the next one is not compressed, and stays.
+    #[inline]
+    pub fn expand_into(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        const PACKED: u8 = 0xc3;
+        if self.peek()? != PACKED {
+            return Ok(false);
+        }
+        self.at += 1;
+        let (packed, length) = (self.count()?, self.count()?);
+        let packed = self.take(packed)?;
+        if lzf::expand_into(packed, length, out) {
+            Ok(true)
+        } else {
+            Err(Fault::Bad("a compressed text does not expand"))
+        }
+    }
+
     /// A text that is to be part of a collection, or a key.
     #[inline]
     pub fn short_text(&mut self) -> Result<Text<'d>, Fault> {

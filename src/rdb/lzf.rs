@@ -13,12 +13,21 @@ const FAR: usize = 8 * 1024;
 const LONGEST: usize = 264;
 
 /// Expands `packed` to exactly `length` bytes. None if it is not that.
-pub fn expand(mut packed: &[u8], length: usize) -> Option<Vec<u8>> {
-    if length.div_ceil(GROWTH) > packed.len() {
-        return None; // before anything is reserved for it
-    }
+pub fn expand(packed: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    out.try_reserve_exact(length).ok()?;
+    expand_into(packed, length, &mut out).then_some(out)
+}
+
+/// The same into `out`, which is cleared first. False if it is not that.
+pub fn expand_into(packed: &[u8], length: usize, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    if length.div_ceil(GROWTH) > packed.len() || out.try_reserve_exact(length).is_err() {
+        return false; // before anything is reserved for it
+    }
+    unpack(packed, length, out).is_some() && out.len() == length
+}
+
+fn unpack(mut packed: &[u8], length: usize, out: &mut Vec<u8>) -> Option<()> {
     while let Some((&control, rest)) = packed.split_first() {
         packed = rest;
         if usize::from(control) < LITERALS {
@@ -42,17 +51,16 @@ pub fn expand(mut packed: &[u8], length: usize) -> Option<Vec<u8>> {
             if out.len() + count > length {
                 return None;
             }
-            if back >= count {
-                out.extend_from_within(from..from + count);
-            } else {
-                // It runs into itself: a pattern repeated.
-                for at in from..from + count {
-                    out.push(out[at]);
-                }
+            // What runs into itself is a pattern repeated, twice as much of it each time.
+            let mut left = count;
+            while left > 0 {
+                let piece = (out.len() - from).min(left);
+                out.extend_from_within(from..from + piece);
+                left -= piece;
             }
         }
     }
-    (out.len() == length).then_some(out)
+    Some(())
 }
 
 /// Compresses, with memory kept from one text to the next.

@@ -151,24 +151,33 @@ fn insert(shared: &Shared, batches: &Mutex<Receiver<Batch>>) -> Result<Counts, L
     let keyspace = &shared.keyspace;
     let mut local = keyspace.sit();
     let mut inserter = load::inserter(shared, keyspace.clock.now(), Mode::default());
+    inserter = inserter.make_room(load::size(shared));
     let policy = crate::commands::policy(&shared.config.get());
-    loop {
-        let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(batch) = next else { return Ok(inserter.counts) };
+    let mut inside = |work: &mut dyn FnMut(&mut Access<'_>) -> Result<(), LoadError>| {
         keyspace.gate.enter(local.seat);
         let pin = pin();
         let mut access = Access::new(keyspace, &mut local, &pin, 0);
         access.policy = policy;
-        let result = inserter.insert(&mut access, &batch);
+        let result = work(&mut access);
         local.idle(&pin);
         drop(pin);
         keyspace.gate.leave(local.seat);
-        if let Err(error) = result {
+        result
+    };
+    loop {
+        let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = next else { break };
+        if let Err(error) = inside(&mut |access| inserter.insert(access, &batch)) {
             // Nobody takes what follows: the scanner finds the queue closed when all have ended.
             drain(batches);
             return Err(error);
         }
     }
+    inside(&mut |access| {
+        inserter.settle(access);
+        Ok(())
+    })?;
+    Ok(inserter.counts)
 }
 
 /// Takes what is left, lest the scanner wait for ever.

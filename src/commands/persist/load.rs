@@ -27,6 +27,11 @@ pub fn inserter(shared: &Shared, now: i64, mode: Mode) -> Inserter {
     Inserter::new(forms, now, mode.replaces)
 }
 
+/// Bytes of the file that is being loaded.
+pub fn size(shared: &Shared) -> u64 {
+    shared.persist.loading().map_or(0, |(_, total, _)| total)
+}
+
 /// Opens the snapshot; none if there is no such file.
 pub fn open(shared: &Shared, path: &Path) -> Result<Option<Scanner<File>>, LoadError> {
     let file = match File::open(path) {
@@ -87,8 +92,9 @@ pub fn from_disk(
     let Some(mut scanner) = open(shared, path).map_err(|error| error.to_string())? else {
         return Ok(false);
     };
-    let mut inserter = inserter(shared, access.now, mode);
+    let mut inserter = inserter(shared, access.now, mode).make_room(size(shared));
     let result = scan(shared, &mut scanner, |batch| inserter.insert(access, &batch));
+    inserter.settle(access);
     let result = result.map_err(|error| error.to_string());
     let result = result.and_then(|()| functions(shared, &scanner.functions, mode));
     shared.persist.rebase(shared.keyspace.total(Counters::changes));

@@ -57,6 +57,11 @@ impl Room {
         self.scored.shrink_to(KEPT / 16);
     }
 
+    /// Memory for one text.
+    pub const fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
     /// Whether every `stride`-th element of `bytes` is another one.
     fn are_distinct(&mut self, stride: usize) -> bool {
         let Self { bytes, places, hasher, .. } = self;

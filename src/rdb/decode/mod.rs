@@ -16,7 +16,7 @@ pub use skip::{skip, skip_module};
 use super::code;
 use super::cursor::{Cursor, Fault, Text};
 use crate::config::Config;
-use crate::db::New;
+use crate::db::{INLINE_LIMIT, New};
 use crate::types::packed::ELEMENT_MAX;
 use crate::types::{list, set, stream as streams, zset};
 use bytes::Bytes;
@@ -137,7 +137,7 @@ impl Decoder {
         let (forms, now) = (*forms, *now);
         room.clear();
         match kind {
-            code::STRING => text(cursor.text()?),
+            code::STRING => text(cursor, room),
             code::LIST | code::LIST_ZIPLIST | code::QUICKLIST | code::QUICKLIST_2 => {
                 read_list(kind, cursor, ListMaker::new(forms.list, room))
             }
@@ -187,14 +187,23 @@ pub(super) fn unreadable(kind: u8) -> Fault {
     }
 }
 
-fn text(text: Text<'_>) -> Result<Read<'_>, Fault> {
-    Ok(Read::Value(match text {
+/// A string; what was compressed is expanded where the string is kept, if it is a short one.
+fn text<'d>(cursor: &mut Cursor<'d>, room: &'d mut Room) -> Result<Read<'d>, Fault> {
+    let bytes = room.buffer();
+    if cursor.expand_into(bytes)? {
+        if let Some(value) = crate::types::number::parse_i64(bytes) {
+            return Ok(Read::Value(New::Int(value)));
+        }
+        return Ok(Read::Value(if bytes.len() < INLINE_LIMIT {
+            New::Plain(bytes)
+        } else {
+            New::Shared(Bytes::from(std::mem::take(bytes)))
+        }));
+    }
+    Ok(Read::Value(match cursor.text()? {
         Text::Int(value) => New::Int(value),
         Text::Slice(text) => New::Text(text),
-        Text::Owned(text) => match Text::Slice(&text).number() {
-            Some(value) => New::Int(value),
-            None => New::Shared(Bytes::from(text)),
-        },
+        Text::Owned(text) => New::Shared(Bytes::from(text)),
     }))
 }
 

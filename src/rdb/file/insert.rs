@@ -1,9 +1,10 @@
 //! Storing the keys of a snapshot: what each loading thread does with the batches that it gets.
 
+use super::super::cursor::{Cursor, Fault, Text};
 use super::super::decode::{Decoder, Forms, Read};
-use super::super::{Cursor, Fault};
 use super::scan::{Batch, LoadError, Record};
 use crate::db::{Access, Expiry, Key};
+use std::borrow::Cow;
 
 /// What became of keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Inserter {
     replaces: bool,
     /// Keys that are over are stored all the same.
     keeps_expired: bool,
+    /// Keys for which room is made when they are announced, at most.
+    ahead: u64,
     /// So far.
     pub counts: Counts,
 }
@@ -44,8 +47,8 @@ pub struct Inserter {
 impl Inserter {
     /// For values in these forms. `now` decides what is over.
     pub fn new(forms: Forms, now: i64, replaces: bool) -> Self {
-        let (keeps_expired, counts) = (false, Counts::default());
-        Self { decoder: Decoder::new(forms, now), replaces, keeps_expired, counts }
+        let (keeps_expired, ahead, counts) = (false, 0, Counts::default());
+        Self { decoder: Decoder::new(forms, now), replaces, keeps_expired, ahead, counts }
     }
 
     /// Keys that are over are stored: what follows the snapshot says what becomes of them.
@@ -55,21 +58,40 @@ impl Inserter {
         self
     }
 
+    /// Room is made when keys are announced, for as many as a file of this size can hold at most.
+    /// [`Inserter::settle`] must follow.
+    pub fn make_room(self, size: u64) -> Self {
+        const SMALLEST: u64 = 8; // bytes of a key with its value, nearly always
+        Self { ahead: size / SMALLEST, ..self }
+    }
+
+    /// No more keys are coming.
+    pub fn settle(&self, access: &mut Access<'_>) {
+        if self.ahead > 0 {
+            (0..access.keyspace.databases()).for_each(|db| access.expect(db, 0));
+        }
+    }
+
     /// Stores the keys of a batch.
     pub fn insert(&mut self, access: &mut Access<'_>, batch: &Batch) -> Result<(), LoadError> {
-        let mut keys = Vec::with_capacity(batch.records.len());
+        for &(db, keys) in batch.expected.iter().filter(|_| self.ahead > 0) {
+            access.expect(db, keys.min(self.ahead));
+        }
+        let mut names = Vec::with_capacity(batch.records.len());
         for record in &batch.records {
             let name = Cursor::new(&batch.bytes[record.key.clone()]).short_text();
-            keys.push(name.map_err(|fault| LoadError::At(record.at, fault))?);
+            names.push(match name.map_err(|fault| LoadError::At(record.at, fault))? {
+                Text::Slice(name) => Cow::Borrowed(name),
+                other => Cow::Owned(other.into_vec()),
+            });
         }
-        let mut digits = Vec::new();
+        let keys: Vec<Key<'_>> = names.iter().map(|name| Key::new(name)).collect();
+        keys.iter().take(AHEAD).for_each(|key| access.prefetch(key.hash));
         for (at, record) in batch.records.iter().enumerate() {
             if let Some(ahead) = keys.get(at + AHEAD) {
-                let mut digits = Vec::new();
-                access.prefetch(Key::new(ahead.bytes(&mut digits)).hash);
+                access.prefetch(ahead.hash);
             }
-            let key = Key::new(keys[at].bytes(&mut digits));
-            self.one(access, batch, record, key)
+            self.one(access, batch, record, keys[at])
                 .map_err(|fault| LoadError::At(record.at, fault))?;
         }
         Ok(())

@@ -64,6 +64,8 @@ pub struct Batch {
     pub bytes: Vec<u8>,
     pub records: Vec<Record>,
     pub dialect: Dialect,
+    /// Databases that begin here or did just before, and how many keys are said to be in each.
+    pub expected: Vec<(usize, u64)>,
 }
 
 /// A snapshot being read.
@@ -80,6 +82,7 @@ pub struct Scanner<R> {
     version: u16,
     db: usize,
     databases: usize,
+    expected: Vec<(usize, u64)>,
     done: bool,
     /// Texts of libraries.
     pub functions: Vec<Vec<u8>>,
@@ -90,6 +93,7 @@ pub struct Scanner<R> {
 /// What stands between keys.
 enum Found {
     Select(u64),
+    Sizes(u64),
     Function(Vec<u8>),
     Aux(Vec<u8>, Vec<u8>),
     Nothing,
@@ -117,6 +121,7 @@ impl<R: Read> Scanner<R> {
             version: 0,
             db: 0,
             databases,
+            expected: Vec::new(),
             done: false,
             functions: Vec::new(),
             aux: Vec::new(),
@@ -171,7 +176,8 @@ impl<R: Read> Scanner<R> {
         }
         self.offset += self.at as u64;
         self.at = 0;
-        Ok(Some(Batch { bytes, records, dialect: Dialect::of(self.version) }))
+        let (dialect, expected) = (Dialect::of(self.version), std::mem::take(&mut self.expected));
+        Ok(Some(Batch { bytes, records, dialect, expected }))
     }
 
     /// What was read beyond the end, and where the rest is to be had.
@@ -258,6 +264,7 @@ impl<R: Read> Scanner<R> {
                     return Err(Fault::Refused(what.into()));
                 }
             },
+            Found::Sizes(keys) => self.expected.push((self.db, keys)),
             Found::Function(text) => self.functions.push(text),
             Found::Aux(name, value) => self.aux.push((name, value)),
         }
@@ -282,7 +289,7 @@ impl<R: Read> Scanner<R> {
             if said != 0 && said != sum.value() {
                 return Err(LoadError::At(
                     at,
-                    Fault::Bad("the checksum is another one: the file is damaged"),
+                    Fault::Bad("CRC error: the file is damaged, its checksum is another one"),
                 ));
             }
         }
@@ -299,7 +306,11 @@ fn other(kind: u8, cursor: &mut Cursor<'_>) -> Result<Found, Fault> {
     match kind {
         code::EOF => Ok(Found::End),
         code::SELECT => Ok(Found::Select(cursor.length()?)),
-        code::RESIZE => numbers(cursor, 2),
+        code::RESIZE => {
+            let keys = cursor.length()?;
+            cursor.length()?; // how many of them expire
+            Ok(Found::Sizes(keys))
+        }
         code::SLOT_INFO => numbers(cursor, 3),
         code::FUNCTION => Ok(Found::Function(cursor.text()?.into_vec())),
         code::AUX => {
