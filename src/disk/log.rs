@@ -577,6 +577,9 @@ impl Log {
 
     /// Ends the current increment, durable to its end (G5), and begins the next.
     fn switch(&mut self, now: u64) -> Result<(), Error> {
+        if self.job_out {
+            return Err(Error::Failing("a sync is under way".into()));
+        }
         if self.is_resting(now) || !self.write(now) || !self.sync(now) {
             let text = self.failing.as_ref().map_or("no file", |failing| &failing.error);
             return Err(Error::Failing(text.into()));
@@ -678,7 +681,8 @@ impl Log {
         }
     }
 
-    /// The last sync, whatever the policy: for an orderly end. False if something is not durable.
+    /// The last sync, whatever the policy: for an orderly end. False if something is not durable. A
+    /// [`SyncJob`] that is out must be back.
     pub fn close(mut self, now: u64) -> bool {
         self.write(now) && self.sync(now) && self.failing.is_none()
     }

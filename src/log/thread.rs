@@ -160,11 +160,12 @@ impl Writer {
             self.shared.asleep.store(false, Ordering::SeqCst);
             idle = false;
         }
-        if let Some(log) = self.log.take() {
-            self.finish();
-            if !log.close(self.now()) {
-                tracing::warn!("Not all of the AOF could be written.");
-            }
+        self.finish();
+        self.await_sync();
+        if let Some(log) = self.log.take()
+            && !log.close(self.now())
+        {
+            tracing::warn!("Not all of the AOF could be written.");
         }
     }
 
@@ -272,6 +273,20 @@ impl Writer {
         }
     }
 
+    /// Waits for the sync that is under way: the log lets nobody else sync before it is back.
+    fn await_sync(&mut self) {
+        if self.syncer.since.take().is_some()
+            && let Ok((job, result)) = self.syncer.done.recv()
+        {
+            let now = self.now();
+            if let Some(log) = &mut self.log
+                && log.sync_done(&job, result, now)
+            {
+                self.undurable = self.undurable.saturating_sub(self.syncer.covers);
+            }
+        }
+    }
+
     /// Everything that was handed over is appended, and written as far as the disk takes it.
     fn finish(&mut self) {
         self.turn();
@@ -281,13 +296,11 @@ impl Writer {
     fn switch(&mut self) {
         self.shared.cut.store(u64::MAX, Ordering::Release);
         let Some(asker) = self.rewrite.take() else { return };
+        self.await_sync();
         let now = self.now();
         let answer = match &mut self.log {
             None => Err("there is no log".into()),
-            Some(log) => {
-                // A sync that is under way is of the file that ends.
-                log.begin_rewrite(now).map_err(|error| error.to_string())
-            }
+            Some(log) => log.begin_rewrite(now).map_err(|error| error.to_string()),
         };
         if answer.is_ok() {
             self.merge.forget_db();
@@ -355,6 +368,7 @@ impl Writer {
             self.append(run);
         }
         self.seal();
+        self.await_sync();
         if let Some(log) = self.log.take()
             && !log.close(self.now())
         {
