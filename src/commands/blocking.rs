@@ -15,7 +15,7 @@
 //!   with the others, in order; which they are is found out under the stripes of the keys at hand,
 //!   and if more are needed all are given back and taken again.
 
-use super::{Args, Cx, Error, Flags, Group, keys_of, run, scripting, transaction};
+use super::{Args, Cx, Error, Flags, Group, keys_of, run, scripting, transaction, waits};
 use crate::db::{Entry, Key, Ready, Reserved, Waiter};
 use crate::resp::Reply;
 use crate::session::mail::Mail;
@@ -268,8 +268,9 @@ fn whole(cx: &mut Cx<'_>, args: Args<'_>, bits: u32) {
         super::call(cx, args); // whole databases, an error, or nobody is interested
         Some(())
     };
-    if done.is_none() {
-        let busy = scripting::busy(cx);
+    if done.is_none()
+        && let Err(busy) = waits::again_or_busy(cx)
+    {
         cx.reply.error(busy.text());
     }
 }

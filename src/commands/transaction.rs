@@ -14,7 +14,9 @@
 //! the look and the last command.
 
 use super::table::{Begin, Find, Group, table};
-use super::{Args, Command, Cx, Error, Flags, KeySpec, Row, blocking, keys_of, run, scripting};
+use super::{
+    Args, Command, Cx, Error, Flags, KeySpec, Row, blocking, keys_of, run, scripting, waits,
+};
 use crate::db::{Key, Watcher, Watching};
 use crate::session::multi::{Multi, both};
 use crate::session::pause::Conditions;
@@ -192,7 +194,11 @@ fn in_one_step(cx: &mut Cx<'_>, multi: &Multi) -> Result<(), Error> {
             cx.reply.null_array();
         }
     };
-    let done = blocking::in_step(cx, keys.as_deref(), work);
+    let mut done = blocking::in_step(cx, keys.as_deref(), work);
+    while done.is_none() && !waits::is_busy(cx) {
+        // A script has reserved stripes since this began. It will end, or be busy.
+        done = blocking::in_step(cx, keys.as_deref(), work);
+    }
     drop(keys);
     cx.session.watching = watching; // its stripes are free again, to be unwatched under
     done.ok_or_else(|| aborted(&scripting::busy(cx)))

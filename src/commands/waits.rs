@@ -5,7 +5,7 @@
 //! What a command touches is told by its row. That it is looked at once, before the command begins, is
 //! enough (Q1 of `db/reserve.rs`).
 
-use super::{Args, Cx, Flags, Row, keys_of, transaction};
+use super::{Args, Cx, Error, Flags, Row, keys_of, scripting, transaction};
 use crate::db::Key;
 use crate::session::mail::Mail;
 use crate::session::pause::Conditions;
@@ -85,6 +85,21 @@ pub fn park(cx: &mut Cx<'_>, releases: u64) {
 /// The same, if somebody has made up his mind to be alone in the keyspace.
 pub fn park_a_moment(cx: &mut Cx<'_>) {
     cx.session.after = After::Await((cx.db.now + SOON) as u64);
+}
+
+/// A command could not become alone in the keyspace, and has done nothing: its client is told BUSY if a script
+/// has passed its time; else it waits a little, and the command runs again.
+pub fn again_or_busy(cx: &mut Cx<'_>) -> Result<(), Error> {
+    if is_busy(cx) || cx.session.in_exec {
+        return Err(scripting::busy(cx));
+    }
+    park_a_moment(cx);
+    Ok(())
+}
+
+/// Whether a script has passed `busy-reply-threshold`.
+pub fn is_busy(cx: &Cx<'_>) -> bool {
+    cx.shared.conditions.bits() & Conditions::BUSY != 0
 }
 
 /// The command needs what is reserved, all of it or keys that others keep taking: after some attempts nobody

@@ -2,7 +2,7 @@
 
 use super::super::args::integer;
 use super::super::slice;
-use super::super::{Cx, Error, scripting};
+use super::super::{Cx, Error, waits};
 use crate::resp::Args;
 use crate::session::After;
 
@@ -34,7 +34,7 @@ pub fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let first = database(cx, args.get(1), "ERR invalid first DB index")?;
     let second = database(cx, args.get(2), "ERR invalid second DB index")?;
     if !cx.db.swap(first, second) {
-        return Err(scripting::busy(cx));
+        return waits::again_or_busy(cx);
     }
     cx.db.changed();
     cx.reply.ok();
@@ -63,7 +63,7 @@ fn flush(cx: &mut Cx<'_>, args: Args<'_>, databases: std::ops::Range<usize>) -> 
                 _ => return Err(Error::Syntax),
             };
             if !cx.db.flush(databases) {
-                return Err(scripting::busy(cx));
+                return waits::again_or_busy(cx);
             }
             cx.db.changed();
             if lazy {

@@ -288,7 +288,7 @@ fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> R
         let ran = step(cx, interpreter, how, &call);
         match ran {
             Ran::Ended(result) => return ended(cx, result, &call),
-            Ran::Busy => return Err(super::busy(cx)),
+            Ran::Busy => return waits::again_or_busy(cx),
             Ran::Closed => {
                 waits::park_a_moment(cx);
                 return Ok(());
