@@ -28,6 +28,31 @@ pub struct Conditions {
     waiting: Mutex<Vec<Arc<Client>>>,
 }
 
+/// No two conditions have the same bit.
+const _: () = {
+    let all = [
+        Conditions::PAUSE_WRITE,
+        Conditions::PAUSE_ALL,
+        Conditions::MONITORED,
+        Conditions::MAXMEMORY,
+        Conditions::MISCONF,
+        Conditions::BUSY,
+        Conditions::LOADING,
+        Conditions::UNSAVED,
+        Conditions::PRECISE,
+        Conditions::AWAITED,
+        Conditions::NOTIFIED,
+        Conditions::CROWDED,
+        Conditions::RESERVED,
+    ];
+    let (mut seen, mut i) = (0, 0);
+    while i < all.len() {
+        assert!(seen & all[i] == 0, "a bit has two meanings");
+        seen |= all[i];
+        i += 1;
+    }
+};
+
 impl Conditions {
     /// Commands that may write are paused.
     pub const PAUSE_WRITE: u32 = 1;
@@ -54,7 +79,7 @@ impl Conditions {
     /// More keys are tracked than may be: every command helps to forget some.
     pub const CROWDED: u32 = 1 << 7;
     /// Scripts hold stripes for long: commands look whether they would have to wait for one.
-    pub const RESERVED: u32 = 1 << 10;
+    pub const RESERVED: u32 = 1 << 16;
 
     /// The bits in force.
     #[inline(always)]
