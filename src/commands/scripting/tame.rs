@@ -224,6 +224,9 @@ impl<'t> Script<'t> {
             Token::Sign(sign) => return sign != b"..." && sign != b"~",
             Token::Text(_) | Token::Number => return true,
         };
+        if name == b"function" {
+            return false;
+        }
         if LOOPS.contains(&name) {
             return self.long;
         }
