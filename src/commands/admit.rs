@@ -46,7 +46,7 @@ pub fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Resu
     let flags = transaction::flags(cx, row);
     let writes = flags.has(Flags::WRITE);
     if writes && cx.shared.conditions.bits() & Conditions::MISCONF != 0 && !begun {
-        return Err(log_fails(cx).into());
+        return Err(not_now(cx).into());
     }
     let takes = flags.has(Flags::DENYOOM) || transaction::is_queueing(cx, row);
     if !begun && !outside && !room::make(cx) && takes {
@@ -80,9 +80,12 @@ pub fn admit(cx: &mut Cx<'_>, row: Option<&'static Row>, args: Args<'_>) -> Resu
     Ok(())
 }
 
-/// Why nothing may be changed while the log cannot be written.
+/// Why nothing may be changed now: neither log nor snapshots can be written.
 #[cold]
-pub fn log_fails(cx: &Cx<'_>) -> Error {
+pub fn not_now(cx: &Cx<'_>) -> Error {
+    if cx.shared.conditions.bits() & Conditions::MISCONF == 0 {
+        return Error::new(MISCONF);
+    }
     let why = cx.shared.log.facts().error.unwrap_or_default();
     Error::from(format!("MISCONF Errors writing to the AOF file: {why}"))
 }

@@ -101,15 +101,13 @@ impl Journal {
         self.trays.len()
     }
 
-    /// Hands a thread's records over (J2): when its batch is over, with no stripe held. Says whether
-    /// there were any.
+    /// Hands a thread's records over (J2): when its batch is over, with no stripe held. The number of
+    /// the last, if there were any.
     #[inline]
-    pub fn hand_over(&self, local: &mut Local) -> bool {
-        let any = !local.pen.page.marks.is_empty();
-        if any {
-            self.put(local.seat, &mut local.pen.page);
-        }
-        any
+    pub fn hand_over(&self, local: &mut Local) -> Option<u64> {
+        let last = local.pen.page.marks.last()?.number;
+        self.put(local.seat, &mut local.pen.page);
+        Some(last)
     }
 
     #[cold]

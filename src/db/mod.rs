@@ -211,7 +211,7 @@ mod tests {
     fn eviction_prefers_the_stale() {
         with(|access| {
             for i in 0..2000 {
-                access.now += 1000;
+                access.wall += 1000;
                 let key = format!("key:{i}");
                 access.write(Key::new(key.as_bytes())).set(New::Int(i), Expiry::Never);
             }

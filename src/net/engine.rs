@@ -34,6 +34,8 @@ pub struct Engine {
     seat: db::Local,
     pin: Option<Pin>,
     peak: Peak,
+    /// The number of the last record that it handed over.
+    pub wrote: u64,
 }
 
 impl Engine {
@@ -59,6 +61,7 @@ impl Engine {
             seat,
             pin: None,
             shared,
+            wrote: 0,
         }
     }
 
@@ -192,7 +195,8 @@ impl Engine {
         // Not as it is, so that it can be taken for something that lives no longer than the rest.
         let meanwhile = meanwhile.map(|meanwhile| meanwhile as &mut dyn FnMut());
         let value = work(Turn { shared, local, db, reply, session, meanwhile });
-        if self.shared.keyspace.journal.hand_over(&mut self.seat) {
+        if let Some(last) = self.shared.keyspace.journal.hand_over(&mut self.seat) {
+            self.wrote = last;
             self.shared.log.handed_over();
         }
         value
@@ -200,7 +204,7 @@ impl Engine {
 
     /// After a panic: whatever it left half done of a batch is dropped.
     pub fn reset(&mut self) {
-        if self.shared.keyspace.journal.hand_over(&mut self.seat) {
+        if self.shared.keyspace.journal.hand_over(&mut self.seat).is_some() {
             self.shared.log.handed_over(); // J2
         }
         self.reply = Reply::with_capacity(shrink::FLOOR);

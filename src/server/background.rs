@@ -116,7 +116,7 @@ fn expire(shared: &Shared, local: &mut Local, walks: &mut Walks, budget: Duratio
             cut |= tracked - most > UNTRACK as u64;
         }
         blocking::forward(&mut access, &shared.clients);
-        if keyspace.journal.hand_over(local) {
+        if keyspace.journal.hand_over(local).is_some() {
             shared.log.handed_over();
         }
         local.idle(&pin);

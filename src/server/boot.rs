@@ -146,6 +146,11 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
             own_log.set_format(new.log_format);
         }
         if let Some(shared) = watcher.upgrade() {
+            if old.appendonly != new.appendonly {
+                // Turned on, it begins with a rewrite.
+                shared.persist.rewrites.want(new.appendonly);
+                shared.persist.jobs.rouse();
+            }
             applied(&shared, new);
         }
     });

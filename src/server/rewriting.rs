@@ -29,40 +29,40 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Rewriting {
     /// There is a log, whole from its base on.
     on: bool,
-    /// When turning it on was last tried.
-    tried: Option<Instant>,
+    /// When turning it on has failed.
+    failed: Option<Instant>,
 }
 
 impl Rewriting {
     /// The log as it was begun at the start.
     pub fn new(on: bool) -> Self {
-        Self { on, tried: None }
+        Self { on, failed: None }
     }
 
     /// Does what the configuration, BGREWRITEAOF or the size of the log ask for.
     pub fn turn(&mut self, shared: &Arc<Shared>, local: &mut Local) {
         let wanted = shared.config.get().appendonly;
+        let rewrites = &shared.persist.rewrites;
         if self.on && !wanted {
             turn_off(shared, local);
             self.on = false;
         } else if wanted && !self.on {
-            if self.tried.is_none_or(|at| at.elapsed() >= RETRY) {
-                self.tried = Some(Instant::now());
-                let _ = shared.persist.rewrites.take();
+            if self.failed.is_none_or(|at| at.elapsed() >= RETRY) && rewrites.begin(true) {
                 self.on = run(shared, local, true);
+                self.failed = (!self.on).then(Instant::now);
             }
         } else if self.on {
             let facts = shared.log.facts();
             let grown = facts.wants_rewrite && !shared.switches.is_cron_paused();
-            if grown && !shared.persist.rewrites.report().scheduled {
+            if grown && !rewrites.report().scheduled {
                 let growth = (facts.size.saturating_sub(facts.rewritten_size)) * 100
                     / facts.rewritten_size.max(1);
                 tracing::info!("Starting automatic rewriting of AOF on {growth}% growth");
             }
-            if shared.persist.rewrites.take() || grown {
+            if rewrites.begin(grown) {
                 run(shared, local, false);
             }
-        } else if shared.persist.rewrites.take() {
+        } else if rewrites.begin(false) {
             once(shared, local);
         }
     }
@@ -86,7 +86,6 @@ fn turn_off(shared: &Shared, local: &mut Local) {
 /// Rewrites the log (`first`: makes its first base, and begins it). False if that failed.
 fn run(shared: &Arc<Shared>, local: &mut Local, first: bool) -> bool {
     let rewrites = &shared.persist.rewrites;
-    rewrites.begun();
     tracing::info!("Background append only file rewriting started by pid {}", std::process::id());
     let result = if first { begin(shared) } else { Ok(()) };
     let result = result.and_then(|()| base(shared, local));

@@ -63,7 +63,7 @@ impl Conditions {
     /// Memory may not suffice: `maxmemory` is set.
     pub const MAXMEMORY: u32 = 1 << 3;
     /// The log cannot be written: nothing may be changed.
-    pub const MISCONF: u32 = 1 << 10;
+    pub const MISCONF: u32 = 1 << 11;
     /// A script runs for longer than others are willing to wait.
     pub const BUSY: u32 = 1 << 8;
     /// Data is being loaded: what needs it is refused.
@@ -167,6 +167,26 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_condition_has_a_bit_of_its_own() {
+        let bits = [
+            Conditions::PAUSE_WRITE,
+            Conditions::PAUSE_ALL,
+            Conditions::MONITORED,
+            Conditions::MAXMEMORY,
+            Conditions::MISCONF,
+            Conditions::BUSY,
+            Conditions::LOADING,
+            Conditions::UNSAVED,
+            Conditions::PRECISE,
+            Conditions::AWAITED,
+            Conditions::NOTIFIED,
+            Conditions::CROWDED,
+            Conditions::RESERVED,
+        ];
+        assert_eq!(bits.iter().sum::<u32>(), bits.iter().fold(0, |all, bit| all | bit));
+    }
 
     #[test]
     fn pauses_end_by_themselves_and_are_never_weakened() {

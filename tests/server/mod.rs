@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 #![allow(dead_code)] // each test file uses what it needs
 
+pub mod folder;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

@@ -48,9 +48,9 @@ pub struct Report {
 }
 
 impl Rewrites {
-    /// Asks for one.
-    pub fn want(&self) {
-        self.0.lock().wanted = true;
+    /// Asks for one, or takes that back.
+    pub fn want(&self, wanted: bool) {
+        self.0.lock().wanted = wanted;
     }
 
     /// Whether one is under way.
@@ -58,14 +58,14 @@ impl Rewrites {
         self.0.lock().since.is_some()
     }
 
-    /// For the thread: takes the wish, if there is one.
-    pub fn take(&self) -> bool {
-        std::mem::take(&mut self.0.lock().wanted)
-    }
-
-    /// It begins.
-    pub fn begun(&self) {
-        self.0.lock().since = Some(Instant::now());
+    /// For the thread: whether one is wanted, or needed anyway. It begins then.
+    pub fn begin(&self, needed: bool) -> bool {
+        let mut inner = self.0.lock();
+        let begins = std::mem::take(&mut inner.wanted) || needed;
+        if begins {
+            inner.since = Some(Instant::now());
+        }
+        begins
     }
 
     /// It has ended.
@@ -103,7 +103,7 @@ pub fn bgrewriteaof(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
         return Err(Error::new("ERR Background append only file rewriting already in progress"));
     }
     let later = persist.jobs.is_running() || cx.session.in_exec;
-    persist.rewrites.want();
+    persist.rewrites.want(true);
     persist.jobs.rouse();
     cx.reply.simple(if later {
         "Background append only file rewriting scheduled"

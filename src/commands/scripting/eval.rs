@@ -275,6 +275,10 @@ fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> R
     if cx.shared.conditions.bits() & Conditions::MONITORED != 0 && cx.session.tries == 0 {
         run::show(cx, call.args);
     }
+    // It may take long: what the batch has done so far must not wait for it.
+    if cx.shared.keyspace.journal.hand_over(cx.db.local).is_some() {
+        cx.shared.log.handed_over();
+    }
     if cx.db.is_in_step() {
         let way = if cx.db.is_alone() { Way::Alone } else { Way::Held };
         return match one_run(cx, interpreter, way, &call) {

@@ -12,7 +12,7 @@
 
 use super::super::table::table;
 use super::super::{Args, Cx, Flags, Row};
-use super::super::{keys_of, run, transaction, waits};
+use super::super::{admit, keys_of, run, transaction, waits};
 use super::catalog::{About, Seat};
 use super::interpreter::Habits;
 use crate::db::Key;
@@ -158,6 +158,11 @@ impl<'c, 'a> Runner<'c, 'a> {
         // What has begun to write is let finish.
         if self.case.limits.short && flags.has(Flags::DENYOOM) && !self.wrote {
             return error("OOM command not allowed when used memory > 'maxmemory'.");
+        }
+        let refused =
+            self.cx.shared.conditions.bits() & (Conditions::MISCONF | Conditions::UNSAVED);
+        if refused != 0 && flags.has(Flags::WRITE) && !self.wrote {
+            return Err(admit::not_now(self.cx).text().into_owned());
         }
         if self.way != Way::Alone && !self.holds(row, args) {
             self.stray(row, args)?;

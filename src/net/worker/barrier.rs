@@ -2,7 +2,7 @@
 //!
 //! What a connection has seen, its own writes and those of others, has at most the number that the journal
 //! had given when its batch was over. Its replies stay here until the log promises that number, and its
-//! requests unread; the worker goes on with others.
+//! requests unread; the worker goes on with others. While the disk fails only those wait who wrote.
 
 use super::Worker;
 use crate::net::conn::Conn;
@@ -14,14 +14,19 @@ impl Worker {
     pub(super) fn bar(&mut self, conn: &mut Conn) -> bool {
         let shared = &self.engine.shared;
         if shared.log.is_always() && !self.engine.reply.is_empty() {
-            let (last, promised) = (shared.keyspace.journal.last(), shared.log.promised());
+            let promised = shared.log.promised();
+            // Reading goes on when the disk fails; nothing is written then, and what a client wrote
+            // just before waits for the disk.
+            let failing = shared.log.is_failing();
+            let last = if failing { self.engine.wrote } else { shared.keyspace.journal.last() };
             if last > promised {
                 if conn.barrier == 0 {
                     let slot = conn.session.client.slot.load(Ordering::Acquire);
                     self.barred.push(slot as usize);
                 }
-                conn.barrier = last;
+                conn.barrier = last.max(conn.barrier);
             }
+            self.engine.wrote = 0;
         }
         self.is_barred(conn)
     }
