@@ -80,7 +80,7 @@ impl Candidates {
     }
 
     fn sample(&mut self, access: &mut Access<'_>, db: usize, how: Evict) {
-        let (pin, now, policy) = (access.pin, access.now, access.policy);
+        let (pin, now, policy) = (access.pin, access.wall, access.policy);
         let Some(table) = access.keyspace.table(db, pin) else { return };
         let mut noise = access.local.random();
         let seen = Cell::new(0);
