@@ -72,12 +72,12 @@ fn element(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     };
     match first {
         ..0x80 => Some((Text::Int(first.into()), 1)),
-        ..0xc0 => text(1, usize::from(first & 0x3f)),
-        ..0xe0 => {
+        0x80..0xc0 => text(1, usize::from(first & 0x3f)),
+        0xc0..0xe0 => {
             let value = i64::from(first & 0x1f) << 8 | i64::from(*rest.first()?);
             Some((Text::Int(value << 51 >> 51), 2))
         }
-        ..0xf0 => text(2, usize::from(first & 0xf) << 8 | usize::from(*rest.first()?)),
+        0xe0..0xf0 => text(2, usize::from(first & 0xf) << 8 | usize::from(*rest.first()?)),
         0xf0 => text(5, u32::from_le_bytes(*rest.first_chunk()?) as usize),
         0xf1 => int(2),
         0xf2 => int(3),

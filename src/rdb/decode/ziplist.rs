@@ -88,7 +88,7 @@ fn element(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     };
     match first {
         ..0x40 => text(1, usize::from(first)),
-        ..0x80 => text(2, usize::from(first & 0x3f) << 8 | usize::from(*rest.first()?)),
+        0x40..0x80 => text(2, usize::from(first & 0x3f) << 8 | usize::from(*rest.first()?)),
         0x80 => text(5, u32::from_be_bytes(*rest.first_chunk()?) as usize),
         0xc0 => int(2),
         0xd0 => int(4),

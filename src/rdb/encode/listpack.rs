@@ -40,8 +40,8 @@ impl Pack {
                 let bits = 65 - value.leading_zeros().max(value.leading_ones());
                 let (code, len) = match bits {
                     ..=16 => (0xf1, 2),
-                    ..=24 => (0xf2, 3),
-                    ..=32 => (0xf3, 4),
+                    17..=24 => (0xf2, 3),
+                    25..=32 => (0xf3, 4),
                     _ => (0xf4, 8),
                 };
                 self.bytes.push(code);
@@ -68,7 +68,7 @@ impl Pack {
         let (from, len) = (self.bytes.len(), text.len());
         match len {
             ..0x40 => self.bytes.push(0x80 | len as u8),
-            ..0x1000 => self.bytes.extend_from_slice(&[0xe0 | (len >> 8) as u8, len as u8]),
+            0x40..0x1000 => self.bytes.extend_from_slice(&[0xe0 | (len >> 8) as u8, len as u8]),
             _ => {
                 self.bytes.push(0xf0);
                 self.bytes.extend_from_slice(&(len as u32).to_le_bytes());
@@ -110,9 +110,9 @@ impl Pack {
 pub const fn width_of(size: usize) -> usize {
     match size {
         ..=127 => 1,
-        ..16_383 => 2,
-        ..2_097_151 => 3,
-        ..268_435_455 => 4,
+        128..16_383 => 2,
+        16_383..2_097_151 => 3,
+        2_097_151..268_435_455 => 4,
         _ => 5,
     }
 }

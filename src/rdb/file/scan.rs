@@ -128,7 +128,7 @@ impl<R: Read> Scanner<R> {
         };
         scanner.read_more()?;
         let magic = scanner.block.first_chunk::<MAGIC>();
-        let version = magic.and_then(|magic| version_of(magic));
+        let version = magic.and_then(version_of);
         scanner.version = version.ok_or_else(|| {
             let what = "this is no snapshot: it does not begin like one";
             LoadError::At(0, Fault::Bad(what))
@@ -153,6 +153,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// The next keys; none at the end, whose sum is right then.
+    #[expect(clippy::should_implement_trait, reason = "it may fail, which ends it")]
     pub fn next(&mut self) -> Result<Option<Batch>, LoadError> {
         let mut records = Vec::new();
         while !self.done {
