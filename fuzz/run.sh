@@ -13,7 +13,7 @@ SECONDS_EACH=${1:-20}
 shift || true
 TARGETS=("$@")
 [ ${#TARGETS[@]} -gt 0 ] || TARGETS=(request inline history commands config glob hll zset stream lua
-    rdb restore)
+    rdb restore aof manifest)
 
 HOST=$(rustc -vV | sed -n 's/^host: //p')
 COVERAGE="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
