@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("types", &["mem", "sync"]),
     ("index", &["sync"]),
     ("db", &["clock", "index", "mem", "resp", "sync", "types"]),
-    ("log", &["db", "disk", "sync"]),
+    ("log", &["clock", "db", "disk", "resp", "sync"]),
     ("rdb", &["clock", "config", "db", "sync", "types"]),
     ("script", &["rdb", "resp", "types"]),
     ("session", &["clock", "db", "resp", "sync", "types"]),

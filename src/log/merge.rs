@@ -136,3 +136,82 @@ impl Merge {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::db::{Access, Expiry, Key, Keyspace, Local, New, Wants};
+    use crate::resp::args::OwnedArgs;
+    use crate::sync;
+    use std::sync::Arc;
+
+    /// Sets a key as a worker would, and says so.
+    fn set(keyspace: &Keyspace, local: &mut Local, (db, key): (usize, &str)) {
+        keyspace.gate.enter(local.seat);
+        let pin = sync::pin();
+        let mut access = Access::new(keyspace, local, &pin, db);
+        access.propose(OwnedArgs::new(["SET", key, "v"]).view());
+        access.write(Key::new(key.as_bytes())).set(New::Int(1), Expiry::Never);
+        access.withdraw();
+        keyspace.gate.leave(local.seat);
+    }
+
+    fn drain(merge: &mut Merge, until: u64) -> (String, Vec<u64>) {
+        let (mut all, mut lasts) = (String::new(), Vec::new());
+        loop {
+            let mut select = Vec::new();
+            let run = merge.next(until, |bytes| select.extend_from_slice(bytes));
+            let Some(run) = run else { return (all.replace("\r\n", " "), lasts) };
+            all += std::str::from_utf8(&select).unwrap();
+            all += std::str::from_utf8(&run.bytes).unwrap();
+            lasts.push(run.last);
+        }
+    }
+
+    #[test]
+    fn records_come_in_the_order_of_their_numbers_up_to_the_cut() {
+        let keyspace = Keyspace::new(16, 2, Arc::new(Clock::new()));
+        keyspace.want(Wants::LOGGED, true);
+        let (mut a, mut b) = (keyspace.sit(), keyspace.sit());
+        let mut merge = Merge::new(keyspace.journal.seats(), 0);
+        set(&keyspace, &mut a, (0, "1"));
+        set(&keyspace, &mut b, (0, "2"));
+        set(&keyspace, &mut b, (0, "3"));
+        set(&keyspace, &mut a, (7, "4"));
+        set(&keyspace, &mut a, (7, "5"));
+        assert_eq!(keyspace.journal.hand_over(&mut b), Some(3));
+        merge.collect(&keyspace.journal);
+        assert_eq!(drain(&mut merge, u64::MAX).1, [0; 0], "1 has not come yet");
+        assert_eq!(keyspace.journal.hand_over(&mut a), Some(5));
+        assert_eq!(keyspace.journal.hand_over(&mut a), None);
+        let taken = keyspace.journal.waiting();
+        assert_eq!(merge.collect(&keyspace.journal) + 2 * 26, taken);
+        let record = |key: &str| format!("*3 $3 SET $1 {key} $1 v ");
+        let select = |db: &str| format!("*2 $6 SELECT $1 {db} ");
+        let (all, lasts) = drain(&mut merge, 4);
+        let want =
+            select("0") + &record("1") + &record("2") + &record("3") + &select("7") + &record("4");
+        assert_eq!((all, lasts), (want, vec![1, 3, 4]));
+        assert_eq!(merge.last(), 4);
+        merge.forget_db();
+        assert_eq!(drain(&mut merge, u64::MAX), (select("7") + &record("5"), vec![5]));
+    }
+
+    #[test]
+    fn what_changed_nothing_leaves_nothing() {
+        let keyspace = Keyspace::new(1, 1, Arc::new(Clock::new()));
+        let mut a = keyspace.sit();
+        set(&keyspace, &mut a, (0, "before")); // nobody wants effects yet
+        assert_eq!((keyspace.journal.hand_over(&mut a), keyspace.journal.last()), (None, 0));
+        keyspace.want(Wants::LOGGED, true);
+        keyspace.gate.enter(a.seat);
+        let pin = sync::pin();
+        let mut access = Access::new(&keyspace, &mut a, &pin, 0);
+        access.propose(OwnedArgs::new(["DEL", "missing"]).view());
+        assert!(!access.write(Key::new(b"missing")).remove());
+        access.withdraw();
+        keyspace.gate.leave(0);
+        assert_eq!((keyspace.journal.hand_over(&mut a), keyspace.journal.last()), (None, 0));
+    }
+}

@@ -55,12 +55,15 @@ impl<'s> Replay<'s> {
             candidates: db::Candidates::default(),
             interpreter: None,
         };
+        let mut session = Session::new(Arc::new(Client::default()), false);
+        // Nothing waits: not for a key, nor for memory to be free, which takes turns of the loop.
+        session.in_exec = true;
         Self {
             shared,
             local,
             seat,
             pin: Some(pin()),
-            session: Session::new(Arc::new(Client::default()), false),
+            session,
             reply: Reply::default(),
             args: OwnedArgs::default(),
             multi: None,
@@ -155,6 +158,9 @@ impl Sink for Replay<'_> {
     }
 
     fn command(&mut self, words: &[&[u8]], _: Place<'_>) -> Result<(), String> {
+        if self.shared.control.is_stopping() {
+            return Err("loading was given up".into());
+        }
         let mut args = std::mem::take(&mut self.args);
         args.clear();
         words.iter().for_each(|word| args.push(word));
