@@ -22,38 +22,30 @@
 //!
 //! With `appendfsync no`, or while `no-appendfsync-on-rewrite` suspends syncs, groups are forgotten
 //! when they are written: to keep them would mean to keep everything. If a later sync fails, they are
-//! read back from the file and written again in place ([`Disk::refresh`]), as they are at a start:
+//! read back from the file and written again in place ([`super::Disk::refresh`]), as they are at a start:
 //! the process before may have ended between a failed sync and its mending.
 //!
 //! Times are milliseconds since 1970, told by the caller. A clock that jumps back makes things due
 //! at once rather than late.
 
+mod current;
+
 use super::base::{BaseWriter, Rewrite};
-use super::crc::crc32c;
 use super::directory::Directory;
 use super::error::Error;
-use super::file::{Disk, File};
-use super::frame::{self, Header};
+use super::file::File;
 use super::options::{Options, Policy};
-use super::seal::{Keyring, Sealer};
 use crate::config::os_reason;
 use bytes::Bytes;
+use current::{Current, Group, Written, resume};
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 
 /// Milliseconds between attempts of a log that fails.
 pub const RETRY_MS: u64 = 1000;
 /// Milliseconds between syncs with `everysec`.
 pub const SYNC_MS: u64 = 1000;
-/// Bytes at the end of the last file that are written again at a start, at most: what is older has
-/// long been written by the kernel.
-const REFRESH_MAX: u64 = 64 << 20;
-/// Sealed bytes in one write, or one group.
-const SEAL_MAX: usize = 1 << 20;
-/// Groups in one write, which hands two slices each to the kernel.
-const WRITE_GROUPS: usize = 256;
 
 /// Whether writes reach the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,40 +58,6 @@ pub enum State {
         /// Since when.
         since: u64,
     },
-}
-
-/// What one `append` brought.
-#[derive(Clone)]
-struct Group {
-    bytes: Bytes,
-    last: u64,
-}
-
-/// A group in the file.
-struct Written {
-    group: Group,
-    /// Offset in the file behind it.
-    end: u64,
-}
-
-/// The increment that is being written.
-struct Current {
-    file: Arc<dyn File>,
-    /// What seals the groups of an encrypted log.
-    sealer: Option<Sealer>,
-    path: PathBuf,
-    /// End of the last whole group (G1).
-    len: u64,
-    /// What the last good sync covered.
-    durable: u64,
-    /// Where `undurable` begins: below, groups are durable or were forgotten.
-    kept_from: u64,
-    /// There may be bytes behind `len`.
-    torn: bool,
-    /// A sync failed when groups above `durable` were forgotten already.
-    doubtful: bool,
-    /// The second of the last annotation of time; 0 = none in this file yet.
-    stamped: u64,
 }
 
 #[derive(Debug)]
@@ -686,182 +644,6 @@ impl Log {
     pub fn close(mut self, now: u64) -> bool {
         self.write(now) && self.sync(now) && self.failing.is_none()
     }
-}
-
-/// Opens a file that was loaded, to go on with it: what is in it must not be lost by a later crash.
-fn resume(directory: &Directory, name: &str) -> io::Result<(Arc<dyn File>, u64)> {
-    let (path, known) = (directory.path(name), directory.known_durable);
-    let file = directory.disk().append(&path)?;
-    let len = file.len()?;
-    if known < len {
-        directory.disk().refresh(&path, known.max(len.saturating_sub(REFRESH_MAX)))?;
-    }
-    file.sync()?;
-    Ok((file, len))
-}
-
-impl Current {
-    /// A new increment. Its header, if it is sealed, is durable before anybody knows of the file.
-    fn create(disk: &dyn Disk, path: PathBuf, keys: Option<&Keyring>) -> io::Result<Self> {
-        let file = disk.create(&path)?;
-        let (mut sealer, mut len) = (None, 0);
-        if let Some(keys) = keys {
-            let (header, new) = keys.seal()?;
-            super::file::write_all(&*file, &header)?;
-            (sealer, len) = (Some(new), header.len() as u64);
-        }
-        // Whatever a crash had left under this name.
-        file.sync()?;
-        Ok(Self { sealer, ..Self::new(file, path, len) })
-    }
-
-    fn new(file: Arc<dyn File>, path: PathBuf, len: u64) -> Self {
-        Self {
-            file,
-            sealer: None,
-            path,
-            len,
-            durable: len,
-            kept_from: len,
-            torn: false,
-            doubtful: false,
-            stamped: 0,
-        }
-    }
-
-    fn needs_mending(&self) -> bool {
-        self.torn || self.doubtful
-    }
-
-    /// Cuts off what is behind the last whole group (G1), and writes again in place what is in doubt
-    /// and no longer in memory.
-    fn mend(&mut self, disk: &dyn Disk) -> io::Result<()> {
-        if self.torn {
-            self.file.truncate(self.len)?;
-            self.torn = false;
-        }
-        if self.doubtful {
-            disk.refresh(&self.path, self.durable)?;
-            self.doubtful = false;
-        }
-        Ok(())
-    }
-
-    /// After a failed sync (G3).
-    fn roll_back(&mut self, queue: &mut VecDeque<Group>, undurable: &mut VecDeque<Written>) {
-        while let Some(written) = undurable.pop_back() {
-            queue.push_front(written.group);
-        }
-        self.len = self.kept_from;
-        self.torn = true;
-        self.doubtful = self.durable < self.kept_from;
-        self.stamped = 0;
-    }
-
-    /// One write of some groups from the front of the queue.
-    fn write(
-        &mut self,
-        queue: &mut VecDeque<Group>,
-        undurable: &mut VecDeque<Written>,
-        checksums: bool,
-        (timestamps, second): (bool, u64),
-    ) -> io::Result<()> {
-        let stamp = (timestamps && second != self.stamped).then(|| frame::time(second));
-        let count = queue.len().min(WRITE_GROUPS);
-        let groups = queue.range(..count);
-        let sealed = self.sealer.is_some();
-        let (heads, ends) = match self.sealed(groups.clone(), stamp.as_deref()) {
-            Some(sealed) => sealed,
-            None => self.heads(groups, checksums, stamp.as_deref()),
-        };
-        let mut parts = Vec::with_capacity(2 * count);
-        let mut begin = 0;
-        for (group, (end, _)) in queue.iter().zip(&ends) {
-            parts.push(IoSlice::new(&heads[begin..*end]));
-            if !sealed {
-                parts.push(IoSlice::new(&group.bytes));
-            }
-            begin = *end;
-        }
-        let (taken, result) = write_parts(&*self.file, &mut parts);
-        let reached = self.len + taken;
-        let whole = ends.iter().take_while(|(_, end)| *end <= reached).count();
-        if whole > 0 && stamp.is_some() {
-            self.stamped = second;
-        }
-        for (group, (_, end)) in queue.drain(..whole).zip(&ends) {
-            self.len = *end;
-            undurable.push_back(Written { group, end: *end });
-        }
-        self.torn = reached > self.len || result.is_err();
-        result
-    }
-
-    /// The same groups, sealed: the bytes, and for each group its end in them and in the file.
-    fn sealed<'a>(
-        &mut self,
-        groups: impl Iterator<Item = &'a Group>,
-        stamp: Option<&str>,
-    ) -> Option<(Vec<u8>, Vec<(usize, u64)>)> {
-        let sealer = self.sealer.as_mut()?;
-        let (mut out, mut ends) = (Vec::new(), Vec::new());
-        let mut before = stamp.unwrap_or_default().as_bytes();
-        for Group { bytes, last } in groups {
-            if out.len() > SEAL_MAX {
-                break;
-            }
-            let at = self.len + out.len() as u64;
-            let whole = [before, bytes].concat();
-            sealer.group(&mut out, at, &whole, self.durable, *last);
-            ends.push((out.len(), self.len + out.len() as u64));
-            before = b"";
-        }
-        Some((out, ends))
-    }
-
-    /// The lines before some groups, and for each group the end of its lines in them, and of itself
-    /// in the file.
-    fn heads<'a>(
-        &self,
-        groups: impl Iterator<Item = &'a Group>,
-        checksums: bool,
-        stamp: Option<&str>,
-    ) -> (Vec<u8>, Vec<(usize, u64)>) {
-        let (mut heads, mut ends) = (Vec::new(), Vec::new());
-        let mut at = self.len;
-        let mut before = stamp.unwrap_or_default().as_bytes();
-        for Group { bytes, last } in groups {
-            let begin = heads.len();
-            heads.extend_from_slice(before);
-            if checksums {
-                let (len, crc) = (bytes.len() as u64, crc32c(bytes));
-                let header = Header { at, len, durable: self.durable, last: *last, crc };
-                frame::write(&mut heads, before, &header);
-            }
-            at += (heads.len() - begin + bytes.len()) as u64;
-            ends.push((heads.len(), at));
-            before = b"";
-        }
-        (heads, ends)
-    }
-}
-
-/// Writes all parts, or as much as goes; says how much that was.
-fn write_parts(file: &dyn File, parts: &mut [IoSlice<'_>]) -> (u64, io::Result<()>) {
-    let (mut rest, mut taken) = (parts, 0);
-    IoSlice::advance_slices(&mut rest, 0); // leaves out empty ones
-    while !rest.is_empty() {
-        match file.write(rest) {
-            Ok(0) => return (taken, Err(io::ErrorKind::WriteZero.into())),
-            Ok(count) => {
-                taken += count as u64;
-                IoSlice::advance_slices(&mut rest, count);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (taken, Err(error)),
-        }
-    }
-    (taken, Ok(()))
 }
 
 /// Failures in a row put off what only growth asks for: each attempt leaves an increment behind.

@@ -279,7 +279,8 @@ impl<'a> Reader<'a> {
         let bytes = self.peek(frame::LINE_MAX)?;
         let Some(end) = memchr::memchr(b'\n', bytes).map(|end| end + 1) else {
             if bytes.len() < frame::LINE_MAX {
-                return Ok(Some(self.cut_at(at, false)));
+                // A MULTI that is open is dropped whole, as with any other cut.
+                return Ok(Some(self.cut_at(self.multi.unwrap_or(at), self.multi.is_some())));
             }
             return self.unreadable(at, "an annotation without end").map(Some);
         };
