@@ -19,6 +19,9 @@ struct Server {
     stream: BufReader<TcpStream>,
 }
 
+/// A key with the type and the content of its value.
+type Content = (Vec<u8>, (Vec<u8>, Value));
+
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
 enum Value {
     Nil,
@@ -161,7 +164,7 @@ impl Server {
     }
 
     /// What all keys hold.
-    fn contents(&mut self) -> Vec<(Vec<u8>, (Vec<u8>, Value))> {
+    fn contents(&mut self) -> Vec<Content> {
         let mut keys: Vec<_> =
             self.ask(&["KEYS", "*"]).array().into_iter().map(Value::text).collect();
         keys.sort();
@@ -268,7 +271,7 @@ fn dumps_of_each_are_restored_by_the_other() {
         ours.fill(&mut seed);
         theirs.fill(&mut seed);
         for (from, to) in [(0, 1), (1, 0)] {
-            let mut pair = [&mut ours, &mut theirs];
+            let pair = [&mut ours, &mut theirs];
             for (key, content) in pair[from].contents() {
                 let dump = pair[from].ask(&[b"DUMP", &key[..]]).text();
                 let (copy, ttl) = ([b"copy:", &key[..]].concat(), b"0");

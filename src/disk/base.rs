@@ -127,7 +127,7 @@ impl BaseWriter {
         let chunks = bytes.chunks(seal::CHUNK);
         for chunk in empty.into_iter().take(usize::from(bytes.is_empty())).chain(chunks) {
             let mut record = Vec::with_capacity(chunk.len() + 64);
-            sealer.record(&mut record, self.written, kind, chunk, (0, 0));
+            sealer.record(&mut record, (self.written, kind), chunk, (0, 0));
             file::write_all(&*self.file, &record)?;
             self.written += record.len() as u64;
         }

@@ -50,6 +50,10 @@ pub trait File: Send + Sync {
     /// Cuts the file.
     fn truncate(&self, len: u64) -> io::Result<()>;
     fn len(&self) -> io::Result<u64>;
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
+    }
 }
 
 /// A file that is read, from several places at once.
@@ -57,6 +61,10 @@ pub trait Source: Send {
     /// Reads into `buffer` from an offset; 0 only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     fn len(&self) -> io::Result<u64>;
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
+    }
 }
 
 /// Writes all of it, however little the file takes at a time.

@@ -253,7 +253,13 @@ impl Head {
 
 impl Sealer {
     /// Appends a record of at most [`CHUNK`] bytes that will stand at offset `at`.
-    pub fn record(&mut self, out: &mut Vec<u8>, at: u64, kind: Kind, plain: &[u8], of: (u64, u64)) {
+    pub fn record(
+        &mut self,
+        out: &mut Vec<u8>,
+        (at, kind): (u64, Kind),
+        plain: &[u8],
+        of: (u64, u64),
+    ) {
         let head =
             Head { len: plain.len(), kind, counter: self.counter, durable: of.0, last: of.1 };
         self.counter += 1;
@@ -267,14 +273,14 @@ impl Sealer {
     }
 
     /// Appends a group, in as many records as it needs.
-    pub fn group(&mut self, out: &mut Vec<u8>, at: u64, plain: &[u8], durable: u64, last: u64) {
+    pub fn group(&mut self, out: &mut Vec<u8>, at: u64, plain: &[u8], of: (u64, u64)) {
         let begin = out.len();
         let mut rest = plain;
         loop {
             let (now, later) = rest.split_at(rest.len().min(CHUNK));
             let kind = if later.is_empty() { Kind::GroupEnd } else { Kind::GroupPart };
             let at = at + (out.len() - begin) as u64;
-            self.record(out, at, kind, now, (durable, last));
+            self.record(out, (at, kind), now, of);
             if later.is_empty() {
                 return;
             }
@@ -325,7 +331,7 @@ impl<W: Write> Writer<W> {
 
     fn record(&mut self, kind: Kind) -> io::Result<()> {
         let mut record = Vec::with_capacity(self.plain.len() + RECORD + TAG);
-        self.sealer.record(&mut record, self.at, kind, &self.plain, (0, 0));
+        self.sealer.record(&mut record, (self.at, kind), &self.plain, (0, 0));
         self.plain.clear();
         self.at += record.len() as u64;
         self.out.write_all(&record)

@@ -43,7 +43,7 @@ mod tests {
     fn it_is_that_of_redis_in_one_piece_and_in_many() {
         assert_eq!(of(b"123456789"), 0xe9c6_d914_c4b8_d9ca);
         assert_eq!(of(b""), 0);
-        let bytes: Vec<u8> = (0..5000u32).map(|n| (n * 7919 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..5000u32).map(|n| ((n * 7919) >> 3) as u8).collect();
         for cut in [0, 1, 63, 64, 200, 4096] {
             let mut sum = Sum::default();
             bytes.split_at(cut).0.chunks(7).for_each(|piece| sum.add(piece));

@@ -407,13 +407,13 @@ fn give(
             }
         }
         Some(Found::New(range)) if !range.is_empty() => {
-            if write.logs() {
-                let (mut again, mut ids) = (range.again(), Vec::new());
-                while let Some(entry) = again.next_entry() {
-                    ids.push(entry.id);
-                }
-                effect::given(write, key.bytes, &reader.group, &ids, true);
+            let (mut again, mut ids) = (range.again(), Vec::new());
+            while write.logs()
+                && let Some(entry) = again.next_entry()
+            {
+                ids.push(entry.id);
             }
+            effect::given(write, key.bytes, &reader.group, &ids, true);
         }
         _ if fresh => effect::consumer(write, key.bytes, &reader.group, &reader.consumer),
         _ => {}

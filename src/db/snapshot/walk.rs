@@ -110,12 +110,12 @@ impl<'k> Walk<'k> {
         let next = match (0..keyspace.databases()).find(is_it) {
             Some(db) => {
                 let table = keyspace.table(db, &pin);
-                table.and_then(|table| self.some(name, table, cursor, &pin, sink))
+                table.and_then(|table| self.some((name, table), cursor, &pin, sink))
             }
             None if self.failed => None, // flushed, and nobody wants it
             None => match self.orphan.take() {
                 Some(orphan) => {
-                    let next = self.some(name, &orphan.table, cursor, &pin, sink);
+                    let next = self.some((name, &orphan.table), cursor, &pin, sink);
                     self.orphan = Some(orphan);
                     next
                 }
@@ -147,8 +147,7 @@ impl<'k> Walk<'k> {
     /// Walks over some of a table.
     fn some(
         &mut self,
-        db: usize,
-        table: &Table<Entry>,
+        (db, table): (usize, &Table<Entry>),
         cursor: u64,
         pin: &Pin,
         sink: &mut impl Sink,
@@ -162,7 +161,7 @@ impl<'k> Walk<'k> {
                 break true;
             }
             let wanted = (!self.failed).then_some(&mut found);
-            next = keep::mark_some(table, next, UNDER_STRIPE, mark, pin, wanted);
+            next = keep::mark_some(table, (next, UNDER_STRIPE), mark, pin, wanted);
             stripes += 1;
             if next == 0 || found.len() >= UNIT || stripes == STRIPES {
                 break false;

@@ -20,8 +20,7 @@ pub(in crate::db) struct Found<'p> {
 /// unless nobody wants them. Returns the next cursor.
 pub(in crate::db) fn mark_some<'p>(
     table: &'p Table<Entry>,
-    cursor: u64,
-    most: usize,
+    (cursor, most): (u64, usize),
     (parity, now): (bool, i64),
     pin: &'p Pin,
     mut found: Option<&mut Vec<Found<'p>>>,

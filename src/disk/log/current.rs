@@ -19,6 +19,9 @@ const SEAL_MAX: usize = 1 << 20;
 /// Groups in one write, which hands two slices each to the kernel.
 const WRITE_GROUPS: usize = 256;
 
+/// What stands before groups, and for each its end in that and in the file.
+type Lines = (Vec<u8>, Vec<(usize, u64)>);
+
 /// What one `append` brought.
 #[derive(Clone)]
 pub(super) struct Group {
@@ -175,7 +178,7 @@ impl Current {
         &mut self,
         groups: impl Iterator<Item = &'a Group>,
         stamp: Option<&str>,
-    ) -> Option<(Vec<u8>, Vec<(usize, u64)>)> {
+    ) -> Option<Lines> {
         let sealer = self.sealer.as_mut()?;
         let (mut out, mut ends) = (Vec::new(), Vec::new());
         let mut before = stamp.unwrap_or_default().as_bytes();
@@ -185,7 +188,7 @@ impl Current {
             }
             let at = self.len + out.len() as u64;
             let whole = [before, bytes].concat();
-            sealer.group(&mut out, at, &whole, self.durable, *last);
+            sealer.group(&mut out, at, &whole, (self.durable, *last));
             ends.push((out.len(), self.len + out.len() as u64));
             before = b"";
         }
@@ -199,7 +202,7 @@ impl Current {
         groups: impl Iterator<Item = &'a Group>,
         checksums: bool,
         stamp: Option<&str>,
-    ) -> (Vec<u8>, Vec<(usize, u64)>) {
+    ) -> Lines {
         let (mut heads, mut ends) = (Vec::new(), Vec::new());
         let mut at = self.len;
         let mut before = stamp.unwrap_or_default().as_bytes();
