@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(keyspace.journal.hand_over(&mut a), Some(5));
         assert_eq!(keyspace.journal.hand_over(&mut a), None);
         let taken = keyspace.journal.waiting();
-        assert_eq!(merge.collect(&keyspace.journal) + 2 * 26, taken);
+        assert_eq!(merge.collect(&keyspace.journal) + 2 * 27, taken);
         let record = |key: &str| format!("*3 $3 SET $1 {key} $1 v ");
         let select = |db: &str| format!("*2 $6 SELECT $1 {db} ");
         let (all, lasts) = drain(&mut merge, 4);

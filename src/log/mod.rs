@@ -42,6 +42,8 @@ pub enum Order {
     Rewritten(crate::disk::Rewrite, Result<(), String>, Sender<Result<(), String>>),
     /// Begins to write this log, with the record after this number.
     Begin(Box<crate::disk::Log>, u64),
+    /// Writes what was handed over so far.
+    Flush(Sender<()>),
     /// Ends the log: what there is becomes durable first.
     End(Sender<()>),
     /// Somebody else writes much to the disk, or no longer does.

@@ -349,6 +349,13 @@ impl Writer {
                 self.log = Some(*log);
                 self.merge.begin(last);
             }
+            Order::Flush(asker) => {
+                self.drain();
+                if let Some(log) = &mut self.log {
+                    log.write(now);
+                }
+                let _ = asker.send(());
+            }
             Order::End(asker) => {
                 self.shared.cut.store(u64::MAX, Ordering::Release);
                 self.finish_log();
@@ -362,12 +369,18 @@ impl Writer {
         }
     }
 
-    fn finish_log(&mut self) {
-        self.merge.collect(&self.keyspace.journal);
+    /// Appends what was handed over so far.
+    fn drain(&mut self) {
+        let bytes = self.merge.collect(&self.keyspace.journal);
         while let Some(run) = self.take(u64::MAX) {
             self.append(run);
         }
         self.seal();
+        self.keyspace.journal.done(bytes);
+    }
+
+    fn finish_log(&mut self) {
+        self.drain();
         self.await_sync();
         if let Some(log) = self.log.take()
             && !log.close(self.now())

@@ -1,9 +1,10 @@
 //! The append-only file from boot to shutdown: loaded, then written ([`crate::log`]).
 
 use crate::commands::Shared;
-use crate::commands::persist::replay::Replay;
+use crate::commands::persist::replay::{Replay, Seat};
+use crate::commands::scripting::catalog::Libraries;
 use crate::config::{Config, REDIS_VERSION};
-use crate::db::{Access, Counters, Wants};
+use crate::db::{Access, Counters, Local, Wants};
 use crate::disk::base::BaseWriter;
 use crate::disk::read::Loaded;
 use crate::disk::seal::Keyring;
@@ -62,12 +63,12 @@ pub fn directory(config: &Config) -> Result<Directory, String> {
 }
 
 /// Loads what is there, in this thread. Nobody else changes keys meanwhile.
-pub fn load(shared: &Shared, directory: &mut Directory) -> Result<Loaded, String> {
+pub fn load(shared: &Shared, directory: &mut Directory, seat: Seat<'_>) -> Result<Loaded, String> {
     let config = shared.config.get();
     let began = Instant::now();
     let total = directory.size().map_err(|error| error.to_string())?;
     shared.persist.begin_loading(shared.keyspace.clock.now(), total);
-    let mut replay = Replay::new(shared);
+    let mut replay = Replay::new(shared, seat);
     let loaded = read::load(directory, config.aof_load_truncated, &mut replay);
     let counts = replay.counts;
     drop(replay);
@@ -84,7 +85,12 @@ pub fn load(shared: &Shared, directory: &mut Directory) -> Result<Loaded, String
 }
 
 /// Goes on with the log that was loaded: from here on every change is written.
-pub fn begin(shared: &Shared, directory: Directory, loaded: &Loaded) -> Result<(), String> {
+pub fn begin(
+    shared: &Shared,
+    local: &mut Local,
+    directory: Directory,
+    loaded: &Loaded,
+) -> Result<(), String> {
     let config = shared.config.get();
     let now = shared.keyspace.clock.tick().unsigned_abs();
     let mut empty = |out: &mut BaseWriter| empty_base(&config, now, out);
@@ -92,7 +98,7 @@ pub fn begin(shared: &Shared, directory: Directory, loaded: &Loaded) -> Result<(
     let log = log.map_err(|error| error.to_string())?;
     shared.keyspace.journal.begin(loaded.last);
     shared.log.order(Order::Begin(Box::new(log), loaded.last));
-    turn_on(shared);
+    want_effects(shared, local, true);
     Ok(())
 }
 
@@ -112,18 +118,52 @@ fn empty_base(config: &Config, now: u64, out: &mut BaseWriter) -> io::Result<()>
     Writer::begin(out, settings)?.finish().map(|_| ())
 }
 
-/// Effects are wanted from now on (J4).
-fn turn_on(shared: &Shared) {
+/// Effects are wanted from now on, or no longer (J4).
+pub fn want_effects(shared: &Shared, local: &mut Local, wanted: bool) {
     let keyspace = &shared.keyspace;
-    let mut local = keyspace.sit();
     keyspace.gate.enter(local.seat);
     let pin = pin();
-    let mut access = Access::new(keyspace, &mut local, &pin, 0);
-    while access.exclusive(|access, _| access.keyspace.want(Wants::LOGGED, true)).is_none() {
+    let mut access = Access::new(keyspace, local, &pin, 0);
+    while access.exclusive(|access, _| access.keyspace.want(Wants::LOGGED, wanted)).is_none() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     drop(pin);
     keyspace.gate.leave(local.seat);
+}
+
+/// DEBUG LOADAOF: everything goes, and comes back from the log. Clients are told meanwhile that data is
+/// being loaded.
+pub fn reload(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String> {
+    shared.conditions.set(Conditions::LOADING, true);
+    let result = load_again(shared, local, on);
+    shared.conditions.set(Conditions::LOADING, false);
+    if result.is_ok() {
+        tracing::warn!("Append Only File loaded by DEBUG LOADAOF");
+    }
+    result
+}
+
+fn load_again(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String> {
+    want_effects(shared, local, false);
+    let (sender, written) = std::sync::mpsc::channel();
+    shared.log.order(Order::Flush(sender));
+    let _ = written.recv();
+    let keyspace = &shared.keyspace;
+    keyspace.gate.enter(local.seat);
+    let pin = pin();
+    let flushed = Access::new(keyspace, local, &pin, 0).flush(0..keyspace.databases());
+    drop(pin);
+    keyspace.gate.leave(local.seat);
+    let _ = shared.catalog.change(|all| {
+        *all = Libraries::default();
+        Ok::<_, std::convert::Infallible>(())
+    });
+    let mut directory = directory(&shared.config.get())?;
+    let loaded = load(shared, &mut directory, Seat::Lent(local));
+    if on {
+        want_effects(shared, local, true);
+    }
+    if flushed { loaded.map(drop) } else { Err("somebody has the keyspace for long".into()) }
 }
 
 /// What follows from a configuration.

@@ -9,6 +9,7 @@
 use super::aof;
 use crate::commands::Shared;
 use crate::commands::persist::load::{self, Mode};
+use crate::commands::persist::replay::Seat;
 use crate::db::{Access, Counters};
 use crate::rdb::file::{Batch, Counts, LoadError, Scanner};
 use crate::session::control::{Order, Shutdown};
@@ -69,8 +70,9 @@ impl Loading {
     fn start_log(shared: &Arc<Shared>) -> Result<Self, String> {
         let mut directory = aof::directory(&shared.config.get())?;
         Self::spawn(shared, move |shared| {
-            let loaded = aof::load(shared, &mut directory)?;
-            aof::begin(shared, directory, &loaded)?;
+            let mut local = shared.keyspace.sit();
+            let loaded = aof::load(shared, &mut directory, Seat::Lent(&mut local))?;
+            aof::begin(shared, &mut local, directory, &loaded)?;
             shared.conditions.set(Conditions::LOADING, false);
             Ok(())
         })

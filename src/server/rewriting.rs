@@ -11,11 +11,11 @@ use super::aof;
 use crate::commands::Shared;
 use crate::commands::persist::base::{CommandBase, Groups};
 use crate::commands::persist::recorder::{Durable, Manner, Recorder};
-use crate::db::{Access, Local, Wants};
+use crate::db::{Local, Wants};
 use crate::disk::base::BaseWriter;
 use crate::disk::{self, Rewrite};
 use crate::log::Order;
-use crate::sync::{AtomicBool, pin};
+use crate::sync::AtomicBool;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -43,6 +43,9 @@ impl Rewriting {
     pub fn turn(&mut self, shared: &Arc<Shared>, local: &mut Local) {
         let wanted = shared.config.get().appendonly;
         let rewrites = &shared.persist.rewrites;
+        if let Some(asker) = rewrites.take_reload() {
+            let _ = asker.send(aof::reload(shared, local, self.on));
+        }
         if self.on && !wanted {
             turn_off(shared, local);
             self.on = false;
@@ -69,15 +72,7 @@ impl Rewriting {
 }
 
 fn turn_off(shared: &Shared, local: &mut Local) {
-    let keyspace = &shared.keyspace;
-    keyspace.gate.enter(local.seat);
-    let pin = pin();
-    let mut access = Access::new(keyspace, local, &pin, 0);
-    while access.exclusive(|access, _| access.keyspace.want(Wants::LOGGED, false)).is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    drop(pin);
-    keyspace.gate.leave(local.seat);
+    aof::want_effects(shared, local, false);
     let (sender, done) = channel();
     shared.log.order(Order::End(sender));
     let _ = done.recv();

@@ -79,6 +79,7 @@ static SUBCOMMANDS: &[Sub] = &[
         cx.reply.verbatim("txt", text.as_bytes());
         Ok(())
     }),
+    sub("LOADAOF", 2..=2, "", "Loads all data again, from the append-only file.", reload::load_aof),
     sub("LOG", 3..=3, "<message>", "Writes a line to the log.", |cx, args| {
         tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.get(2)));
         ok(cx)

@@ -24,11 +24,28 @@ const LONG_AGO: i64 = 1;
 /// Commands run between two moves of the epoch.
 const BATCH: usize = 64;
 
+/// The place in the keyspace of the thread that replays.
+pub enum Seat<'s> {
+    /// Taken for this.
+    Own(Box<db::Local>),
+    /// That of a thread that has one.
+    Lent(&'s mut db::Local),
+}
+
+impl Seat<'_> {
+    fn local(&mut self) -> &mut db::Local {
+        match self {
+            Self::Own(local) => local,
+            Self::Lent(local) => local,
+        }
+    }
+}
+
 /// Runs the commands of a log.
 pub struct Replay<'s> {
     shared: &'s Shared,
     local: Local,
-    seat: db::Local,
+    seat: Seat<'s>,
     pin: Option<Pin>,
     session: Session,
     reply: Reply,
@@ -44,9 +61,8 @@ pub struct Replay<'s> {
 
 impl<'s> Replay<'s> {
     /// For the thread that loads.
-    pub fn new(shared: &'s Shared) -> Self {
-        let seat = shared.keyspace.sit();
-        shared.keyspace.gate.enter(seat.seat);
+    pub fn new(shared: &'s Shared, mut seat: Seat<'s>) -> Self {
+        shared.keyspace.gate.enter(seat.local().seat);
         let local = Local {
             config: shared.config.get(),
             waited: Duration::ZERO,
@@ -83,10 +99,14 @@ impl<'s> Replay<'s> {
         self.since += 1;
         if self.since >= BATCH {
             self.since = 0;
-            self.seat.between_batches(pin);
+            self.seat.local().between_batches(pin);
         }
-        let mut db =
-            Access::new(&self.shared.keyspace, &mut self.seat, pin, usize::from(self.session.db));
+        let mut db = Access::new(
+            &self.shared.keyspace,
+            self.seat.local(),
+            pin,
+            usize::from(self.session.db),
+        );
         db.now = LONG_AGO; // T1
         db.policy = super::super::policy(&self.local.config);
         let mut cx = Cx {
@@ -133,7 +153,7 @@ fn find(name: &[u8], sub: Option<&[u8]>) -> Option<&'static Row> {
 impl Drop for Replay<'_> {
     fn drop(&mut self) {
         self.pin = None;
-        self.shared.keyspace.gate.leave(self.seat.seat);
+        self.shared.keyspace.gate.leave(self.seat.local().seat);
     }
 }
 
@@ -147,8 +167,8 @@ impl Sink for Replay<'_> {
         let mut inserter = load::inserter(self.shared, LONG_AGO, mode);
         while let Some(batch) = scanner.next().map_err(text)? {
             let pin = self.pin.get_or_insert_with(pin);
-            self.seat.between_batches(pin);
-            let mut db = Access::new(&self.shared.keyspace, &mut self.seat, pin, 0);
+            self.seat.local().between_batches(pin);
+            let mut db = Access::new(&self.shared.keyspace, self.seat.local(), pin, 0);
             db.policy = super::super::policy(&self.local.config);
             inserter.insert(&mut db, &batch).map_err(text)?;
         }

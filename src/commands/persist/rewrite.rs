@@ -8,11 +8,15 @@ use super::super::{Args, Cx, Error};
 use crate::config::Config;
 use crate::session::After;
 use parking_lot::Mutex;
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 /// What is wanted, and how it went.
 #[derive(Debug, Default)]
-pub struct Rewrites(Mutex<Inner>);
+pub struct Rewrites(Mutex<Inner>, Mutex<Option<Reload>>);
+
+/// Who waits until all data has been loaded from the log again.
+pub type Reload = Sender<Result<(), String>>;
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -66,6 +70,21 @@ impl Rewrites {
             inner.since = Some(Instant::now());
         }
         begins
+    }
+
+    /// Asks for all data to be loaded from the log again. False if somebody has.
+    pub fn want_reload(&self, asker: Reload) -> bool {
+        let mut reload = self.1.lock();
+        let first = reload.is_none();
+        if first {
+            *reload = Some(asker);
+        }
+        first
+    }
+
+    /// For the thread: who asked for that.
+    pub fn take_reload(&self) -> Option<Reload> {
+        self.1.lock().take()
     }
 
     /// It has ended.
