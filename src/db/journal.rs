@@ -242,13 +242,18 @@ impl Access<'_> {
     /// The command at hand has no effect on a copy, or said all of it.
     #[inline(always)]
     pub fn no_other_effect(&mut self) {
-        self.local.pen.said = true;
+        // Only while somebody asks afterwards: else it would be said of a later command.
+        if self.logs() {
+            self.local.pen.said = true;
+        }
     }
 
     /// The command at hand changed something that is no key.
     #[inline(always)]
     pub fn changed(&mut self) {
-        self.local.pen.changed = true;
+        if self.logs() {
+            self.local.pen.changed = true;
+        }
     }
 
     /// The command at hand makes its one change by one [`super::Write`], and its effect is the command

@@ -251,10 +251,14 @@ mod tests {
     /// M1, seen from one thread.
     #[test]
     fn what_is_allocated_is_counted() {
-        let before = used();
-        let block = vec![1u8; 1 << 20];
-        let during = used();
-        assert!(during - before >= 1 << 20 && during - before < (1 << 20) + 500_000);
-        drop(block);
+        let counted = || {
+            let before = used();
+            let block = vec![1u8; 1 << 20];
+            let more = used().wrapping_sub(before);
+            drop(block);
+            (1 << 20..(1 << 20) + 500_000).contains(&more)
+        };
+        // Other tests allocate meanwhile.
+        assert!((0..1_000).any(|_| counted()));
     }
 }

@@ -148,7 +148,10 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
         if let Some(shared) = watcher.upgrade() {
             if old.appendonly != new.appendonly {
                 // Turned on, it begins with a rewrite.
-                shared.persist.rewrites.want(new.appendonly);
+                match new.appendonly {
+                    true => shared.persist.rewrites.want(true),
+                    false => shared.persist.rewrites.forget(),
+                }
                 shared.persist.jobs.rouse();
             }
             applied(&shared, new);

@@ -52,9 +52,21 @@ pub struct Report {
 }
 
 impl Rewrites {
-    /// Asks for one, or takes that back.
-    pub fn want(&self, wanted: bool) {
-        self.0.lock().wanted = wanted;
+    /// Asks for one: `at_once` it counts as under way from now on, else it follows something else.
+    pub fn want(&self, at_once: bool) {
+        let mut inner = self.0.lock();
+        inner.wanted = true;
+        if at_once {
+            inner.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Takes a wish back that nobody has seen to.
+    pub fn forget(&self) {
+        let mut inner = self.0.lock();
+        if std::mem::take(&mut inner.wanted) {
+            inner.since = None;
+        }
     }
 
     /// Whether one is under way.
@@ -67,7 +79,7 @@ impl Rewrites {
         let mut inner = self.0.lock();
         let begins = std::mem::take(&mut inner.wanted) || needed;
         if begins {
-            inner.since = Some(Instant::now());
+            inner.since.get_or_insert_with(Instant::now);
         }
         begins
     }
@@ -105,7 +117,7 @@ impl Rewrites {
         let inner = self.0.lock();
         Report {
             running: inner.since.map(|since| since.elapsed().as_secs()),
-            scheduled: inner.wanted,
+            scheduled: inner.wanted && inner.since.is_none(),
             took: inner.took,
             failed: inner.failed,
             done: inner.done,
@@ -122,7 +134,7 @@ pub fn bgrewriteaof(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
         return Err(Error::new("ERR Background append only file rewriting already in progress"));
     }
     let later = persist.jobs.is_running() || cx.session.in_exec;
-    persist.rewrites.want(true);
+    persist.rewrites.want(!later);
     persist.jobs.rouse();
     cx.reply.simple(if later {
         "Background append only file rewriting scheduled"
