@@ -51,7 +51,7 @@ impl Rewriting {
             self.on = false;
         } else if wanted && !self.on {
             if self.failed.is_none_or(|at| at.elapsed() >= RETRY) && rewrites.begin(true) {
-                self.on = run(shared, local, true);
+                self.on = run(shared, local, Why::Begins);
                 self.failed = (!self.on).then(Instant::now);
             }
         } else if self.on {
@@ -63,10 +63,10 @@ impl Rewriting {
                 tracing::info!("Starting automatic rewriting of AOF on {growth}% growth");
             }
             if rewrites.begin(grown) {
-                run(shared, local, false);
+                run(shared, local, Why::Goes);
             }
         } else if rewrites.begin(false) {
-            once(shared, local);
+            run(shared, local, Why::Once);
         }
     }
 }
@@ -78,17 +78,25 @@ fn turn_off(shared: &Shared, local: &mut Local) {
     let _ = done.recv();
 }
 
-/// Rewrites the log (`first`: makes its first base, and begins it). False if that failed.
-fn run(shared: &Arc<Shared>, local: &mut Local, first: bool) -> bool {
+/// Why a base is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The log goes on from it.
+    Goes,
+    /// The log begins with it.
+    Begins,
+    /// There is no log, but somebody wants its files.
+    Once,
+}
+
+/// Writes a base, and the log with it. False if that failed.
+fn run(shared: &Arc<Shared>, local: &mut Local, why: Why) -> bool {
     let rewrites = &shared.persist.rewrites;
     tracing::info!("Background append only file rewriting started by pid {}", std::process::id());
-    let result = if first { begin(shared) } else { Ok(()) };
+    let result = if why == Why::Goes { Ok(()) } else { begin(shared) };
     let result = result.and_then(|()| base(shared, local));
-    if first && result.is_err() {
-        shared.keyspace.want(Wants::LOGGED, false); // what is handed over all the same is thrown away
-        let (sender, done) = channel();
-        shared.log.order(Order::End(sender));
-        let _ = done.recv();
+    if why == Why::Once || why == Why::Begins && result.is_err() {
+        turn_off(shared, local); // before anybody is told that it is over
     }
     rewrites.ended(result.is_ok(), shared.keyspace.snapshots.progress().2);
     match result {
@@ -100,13 +108,6 @@ fn run(shared: &Arc<Shared>, local: &mut Local, first: bool) -> bool {
             tracing::warn!("Background AOF rewrite terminated with error: {error}");
             false
         }
-    }
-}
-
-/// BGREWRITEAOF without a log: a base is made of the files that are there, or would be.
-fn once(shared: &Arc<Shared>, local: &mut Local) {
-    if run(shared, local, true) {
-        turn_off(shared, local);
     }
 }
 

@@ -129,19 +129,23 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
     }
 
     /// Writes the end; the size.
-    pub fn finish(self) -> io::Result<u64> {
+    pub fn finish(mut self) -> io::Result<u64> {
+        self.libraries()?; // there may have been no key
         let Self { file, writer, .. } = self;
         let (pile, bytes) = writer.finish()?;
         file.write_all(&pile.0)?;
         Ok(bytes)
     }
 
+    /// Libraries of functions, which stand before all keys.
+    fn libraries(&mut self) -> io::Result<()> {
+        self.functions.drain(..).try_for_each(|text| self.writer.function(&text))
+    }
+
     /// The head of a key, whose database is begun if it is another than that of the last.
     fn head(&mut self, key: Saved<'_>) -> io::Result<Head> {
         self.keys += 1;
-        for text in self.functions.drain(..) {
-            self.writer.function(&text)?;
-        }
+        self.libraries()?;
         if self.db != Some(key.db) {
             let (keys, volatile) = self.sizes.get(key.db).copied().unwrap_or_default();
             self.writer.database(key.db, keys, volatile)?;
