@@ -181,14 +181,14 @@ mod tests {
         }
         let lifetimes = &keyspace.lifetimes;
         let mean = lifetimes.average_ms(1);
-        assert!((50_000..80_000).contains(&mean), "{mean} instead of about 67 s");
+        assert!((40_000..90_000).contains(&mean), "{mean} instead of about 67 s");
         assert_eq!((lifetimes.average_ms(0), lifetimes.stale_percent()), (0, 0.0));
         access.now += 2_000;
         for _ in 0..2_000 {
             sampler.sample(&mut access);
         }
         let stale = lifetimes.stale_percent();
-        assert!((20.0..46.0).contains(&stale), "{stale} % instead of about a third");
+        assert!((12.0..60.0).contains(&stale), "{stale} % instead of about a third");
         lifetimes.swap(0, 1);
         assert!(lifetimes.average_ms(0) > 90_000 && lifetimes.average_ms(1) == 0);
         lifetimes.round(2_500, true);

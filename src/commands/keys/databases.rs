@@ -95,19 +95,37 @@ pub fn flushdb(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     flush(cx, args, db..db + 1)
 }
 
+/// FLUSHALL waits until the file says that there is nothing, too.
+struct Emptied;
+
 pub fn flushall(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    let jobs = &cx.shared.persist.jobs;
+    if let Some(saving) = slice::resume::<Emptied>(cx) {
+        if jobs.is_pending() {
+            cx.session.after = After::Await(cx.db.now as u64 + 1);
+            cx.session.resume = Some(saving);
+        } else {
+            cx.reply.ok();
+        }
+        return Ok(());
+    }
     let databases = cx.db.keyspace.databases();
-    let begins = cx.session.resume.is_none();
+    let (begins, mark) = (cx.session.resume.is_none(), cx.reply.mark());
     flush(cx, args, 0..databases)?;
     if begins {
         // What is being saved is not wanted any more; that there is nothing now is.
-        let jobs = &cx.shared.persist.jobs;
         if jobs.is_running() {
             jobs.cancel();
         }
         if !cx.local.config.save.is_empty() {
             jobs.schedule();
         }
+    }
+    let saves = !cx.local.config.save.is_empty() && !cx.session.in_exec && !cx.session.in_script;
+    if saves && cx.session.after == After::Continue && jobs.is_pending() {
+        cx.reply.cut(mark);
+        cx.session.after = After::Await(cx.db.now as u64 + 1);
+        cx.session.resume = Some(Box::new(Emptied));
     }
     Ok(())
 }

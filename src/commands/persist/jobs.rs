@@ -78,6 +78,12 @@ impl Jobs {
         self.inner.lock().began.is_some()
     }
 
+    /// Whether one is under way, or will be at once.
+    pub fn is_pending(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.began.is_some() || inner.scheduled
+    }
+
     /// Gives up the one under way (false), or the one that is scheduled (true); none if there is neither.
     pub fn cancel(&self) -> Option<bool> {
         let mut inner = self.inner.lock();
