@@ -8,17 +8,35 @@ pub mod folder;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A server on a port of its own, ended with the test.
 pub struct Server {
     pub process: Child,
     pub port: u16,
+    /// Its data directory, if it got one of its own.
+    dir: Option<PathBuf>,
+}
+
+static DIRS: AtomicUsize = AtomicUsize::new(0);
+
+/// A fresh data directory: a snapshot of another test is none of this one's business.
+fn fresh_dir() -> PathBuf {
+    let name =
+        format!("eonkv-data-{}-{}", std::process::id(), DIRS.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 impl Server {
     pub fn start(options: &[&str]) -> Self {
+        let own = (!options.contains(&"--dir")).then(fresh_dir);
+        let dir: Vec<&str> = own.iter().flat_map(|dir| ["--dir", dir.to_str().unwrap()]).collect();
         for _ in 0..5 {
             let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let port = probe.local_addr().unwrap().port();
@@ -26,6 +44,7 @@ impl Server {
             let mut process = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--io-threads", "2"])
                 .args(["--save", ""])
+                .args(&dir)
                 .args(options)
                 .stdout(Stdio::null())
                 .spawn()
@@ -33,7 +52,7 @@ impl Server {
             let deadline = Instant::now() + Duration::from_secs(10);
             while Instant::now() < deadline && process.try_wait().unwrap().is_none() {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self { process, port };
+                    return Self { process, port, dir: own };
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -55,6 +74,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if let Some(dir) = &self.dir {
+            let _ = std::fs::remove_dir_all(dir);
+        }
     }
 }
 
