@@ -22,6 +22,12 @@ import time
 
 LATER = "as in later versions of Redis"
 MEANT = {
+    "restore arguments": "the time is told as a text",
+    "restore history": "IDLETIME and FREQ came together and are told once",
+    "restore-asking arguments": "the time is told as a text",
+    "restore-asking history": "IDLETIME and FREQ came together and are told once",
+    "save flags": "the same in another order",
+    "bgsave arguments": "CANCEL, which came later; " + LATER,
     "bitop arguments": "operations that came later; " + LATER + " their names are listed",
     "client|kill arguments": "names the filters once and says that several may stand together; MAXAGE",
     "client|list arguments": "Redis wraps `client-id ...` into a block of one",
@@ -36,6 +42,7 @@ MEANT = {
     "hscan fields": "history; " + LATER,
     "hscan history": "NOVALUES; " + LATER,
     "lolwut arguments": "sizes, which Redis takes and does not tell",
+    "migrate arguments": "KEYS takes its keys as one word here",
     "pfmerge arguments": "sourcekey may be left out; " + LATER + " it is told",
     "psubscribe arguments": "Redis wraps `pattern ...` into a block of one",
     "xinfo|consumers fields": "history; " + LATER,

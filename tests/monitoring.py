@@ -116,7 +116,7 @@ def main():
         config.write_text(text)
         shutil.copy(MONITORING / "alerts.yml", scratch)
         try:
-            server = [binary, "--port", str(port), "--metrics-port", str(metrics), "--enable-debug-command", "yes"]
+            server = [binary, "--port", str(port), "--metrics-port", str(metrics), "--enable-debug-command", "yes", "--save", ""]
             server += ["--latency-monitor-threshold", "1", "--slowlog-log-slower-than", "1000"]
             quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             children.append(subprocess.Popen(server, **quiet))

@@ -28,7 +28,8 @@ with_servers() (
     for flags in "" "--requirepass secret"; do
         port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
         # shellcheck disable=SC2086  # the flags are words
-        "$server" --port "$port" --bind 127.0.0.1 $flags >"$room/server.$port.log" 2>&1 &
+        mkdir -p "$room/data.$port"
+        "$server" --port "$port" --bind 127.0.0.1 --dir "$room/data.$port" $flags >"$room/server.$port.log" 2>&1 &
         pids+=($!)
         ports+=("$port")
         up=

@@ -25,7 +25,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
             .args(["--port", &port.to_string(), "--io-threads", &workers.to_string()])
-            .args(["--bind", "127.0.0.1", "--save", ""])
+            .args(["--bind", "127.0.0.1", "--save", "", "--dbfilename", "nothing.rdb"])
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
