@@ -57,7 +57,7 @@ impl Server {
     pub fn start(program: &str) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new(program)
-            .args(["--port", &port.to_string(), "--save", ""])
+            .args(["--port", &port.to_string(), "--save", "", "--dbfilename", "nothing.rdb"])
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
