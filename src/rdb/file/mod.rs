@@ -1,4 +1,4 @@
-//! A whole snapshot: [`write`] makes one, [`scan`] finds the keys of one, [`insert`] stores them.
+//! A whole snapshot: [`mod@write`] makes one, [`scan`] finds the keys of one, [`insert`] stores them.
 //!
 //! ```text
 //!   "REDIS0010" | aux ... | functions ... | database: number, sizes, keys ... | end | sum, u64
