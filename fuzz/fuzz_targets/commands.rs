@@ -12,8 +12,8 @@ use server::Server;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
-/// Commands that stop, sleep, write files, or end the conversation by design, and those that answer
-/// once for each name.
+/// Commands that stop, sleep, write files, connect to others, or end the conversation by design, and
+/// those that answer once for each name.
 const APART: &[&str] = &[
     "shutdown",
     "debug",
@@ -29,6 +29,9 @@ const APART: &[&str] = &[
     "punsubscribe",
     "ssubscribe",
     "sunsubscribe",
+    "migrate",
+    "save",
+    "bgrewriteaof",
 ];
 
 #[derive(Debug, Arbitrary)]

@@ -26,9 +26,11 @@ pub struct Server {
 impl Server {
     pub fn new() -> Self {
         let clock = Arc::new(Clock::new());
+        // No thread saves here, so nothing may wait for one, as FLUSHALL does when there are save points.
+        let config = Config { save: Vec::new(), ..Config::default() };
         let shared = Arc::new(Shared {
             started_ms: clock.now(),
-            config: Live::new(Config::default()),
+            config: Live::new(config.clone()),
             config_file: None,
             keyspace: Arc::new(Keyspace::new(16, 1, clock)),
             clients: Arc::new(Registry::new(1)),
@@ -44,7 +46,7 @@ impl Server {
         });
         let client = shared.clients.add(Origin::default());
         let local = Local {
-            config: Arc::new(Config::default()),
+            config: Arc::new(config),
             worker: 0,
             candidates: db::Candidates::default(),
             interpreter: None,
