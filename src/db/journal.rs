@@ -13,9 +13,10 @@
 //!   number sees half of it.
 //! - **J4** The log is turned on and off in exclusive mode only, so no step is half in it.
 //!
-//! Numbers come from one `fetch_add`, and records travel by batches: a thread fills a [`Page`] and puts it
-//! into its tray at the end of its batch, which costs one uncontended lock for up to 64 commands. See
-//! decision 0013 for what was measured against it.
+//! Numbers come from one `fetch_add`, and records travel by turns: a thread fills a [`Page`] and puts it
+//! into its tray when its turn with all connections that had something to say is over, which costs one
+//! uncontended lock for some hundred commands, and gives pages so long that they go to the file without a
+//! copy. See decision 0013 for what was measured against it.
 
 use super::access::Access;
 use super::local::Local;
@@ -58,6 +59,8 @@ impl Page {
 
 /// Room that a new page begins with, at most: it is probably as long as the one before.
 const ROOM: usize = 64 * 1024;
+/// A page of this length is handed over before the turn is over: what one more batch adds still has room.
+const MUCH: usize = ROOM - 8 * 1024;
 
 /// The order of effects, and the way to whoever writes them down.
 #[derive(Debug)]
@@ -101,8 +104,8 @@ impl Journal {
         self.trays.len()
     }
 
-    /// Hands a thread's records over (J2): when its batch is over, with no stripe held. The number of
-    /// the last, if there were any.
+    /// Hands a thread's records over (J2): between commands, with no stripe held. The number of the last,
+    /// if there were any.
     #[inline]
     pub fn hand_over(&self, local: &mut Local) -> Option<u64> {
         let last = local.pen.page.marks.last()?.number;
@@ -110,11 +113,17 @@ impl Journal {
         Some(last)
     }
 
+    /// The same, if so much was recorded that the page should not grow.
+    #[inline]
+    pub fn hand_over_much(&self, local: &mut Local) -> Option<u64> {
+        if local.pen.page.bytes.len() < MUCH { None } else { self.hand_over(local) }
+    }
+
     #[cold]
     fn put(&self, seat: usize, page: &mut Page) {
         self.waiting.fetch_add(page.bytes.len(), Ordering::Relaxed);
         let fresh = Page {
-            bytes: Vec::with_capacity(page.bytes.len().min(ROOM)),
+            bytes: Vec::with_capacity(page.bytes.len().next_power_of_two().min(ROOM)),
             marks: Vec::with_capacity(page.marks.len()),
         };
         self.trays[seat].lock().push(std::mem::replace(page, fresh));
@@ -135,6 +144,8 @@ impl Journal {
 #[derive(Debug, Default)]
 pub struct Pen {
     pub(super) page: Page,
+    /// The number of the last record of this thread.
+    last: u64,
     /// Effects of the step at hand.
     bytes: Vec<u8>,
     /// How many.
@@ -191,6 +202,15 @@ impl Pen {
         // AcqRel: who sees a number given (`Journal::last`) sees what had been done before it.
         let number = last.fetch_add(1, Ordering::AcqRel) + 1;
         page.marks.push(Mark { number, start, end, db, db_after });
+        self.last = number;
+    }
+}
+
+impl Local {
+    /// The number of the last record that this thread made; 0 if there was none.
+    #[inline]
+    pub fn last_record(&self) -> u64 {
+        self.pen.last
     }
 }
 
@@ -290,6 +310,7 @@ impl Access<'_> {
                 let end = behind.map_or(pen.page.bytes.len(), |mark| mark.start);
                 let number = self.keyspace.journal.last.fetch_add(1, Ordering::AcqRel) + 1;
                 pen.page.marks.push(Mark { number, start, end, db, db_after: db });
+                pen.last = number;
             }
             _ => pen.changed = true,
         }

@@ -11,9 +11,12 @@
 //!   the thread publishes and then looks who waits. The thread itself sleeps the same way.
 //! - **L3** A cut ([`Log::cut_at`]) parts the records: all up to it stand in the file that ends there, all
 //!   others in the next. It is told while nobody is in the keyspace, before any younger record exists.
+//! - **L4** With `always` the next sync waits, for half of the time that the last one took at most, until all
+//!   connections that had replies waiting are back: else those that the one sync releases and those that
+//!   arrived during it take turns for ever, and each sync does half of the work that it could.
 //!
 //! With `everysec` and `no` workers wake nobody while there is traffic: the thread looks every
-//! millisecond, so that is how much the end of the process can cost beyond what is written; a thread
+//! two milliseconds, so that is how much the end of the process can cost beyond what is written; a thread
 //! that has slept is woken by the first batch.
 
 mod merge;
@@ -90,6 +93,10 @@ pub struct Log {
     always: AtomicBool,
     /// Workers that wait, by their bits.
     waiting: AtomicU64,
+    /// Connections whose replies began to wait, since the start.
+    arrived: CachePadded<AtomicU64>,
+    /// At so many of them the thread wants to be woken.
+    target: AtomicU64,
     /// Bytes that were taken over and are not written.
     behind: AtomicUsize,
     failing: AtomicBool,
@@ -107,6 +114,8 @@ impl Default for Log {
             asleep: CachePadded::new(AtomicBool::new(false)),
             always: AtomicBool::new(false),
             waiting: AtomicU64::new(0),
+            arrived: CachePadded::new(AtomicU64::new(0)),
+            target: AtomicU64::new(u64::MAX),
             behind: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             cut: AtomicU64::new(u64::MAX),
@@ -140,6 +149,15 @@ impl Log {
     pub fn wait(&self, workers: u64, seen: u64) -> bool {
         self.waiting.fetch_or(workers, Ordering::SeqCst);
         self.promised.load(Ordering::SeqCst) <= seen
+    }
+
+    /// The replies of so many more connections wait (L4); their records were handed over.
+    pub fn arrive(&self, count: u64) {
+        // Arriving, and then the look at the target; the thread: the target, and then a look at who arrived.
+        let arrived = self.arrived.fetch_add(count, Ordering::SeqCst) + count;
+        if arrived >= self.target.load(Ordering::SeqCst) {
+            self.poke();
+        }
     }
 
     /// Records were handed over: wakes the thread if it sleeps.

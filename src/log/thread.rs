@@ -20,11 +20,19 @@ const DIRECT: usize = 4 * 1024;
 /// How much is put together.
 const GROUP: usize = 64 * 1024;
 /// Between two looks while there is traffic and nobody waits.
-const LOOK: Duration = Duration::from_millis(1);
+const LOOK: Duration = Duration::from_millis(2);
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(500);
 /// From so many bytes that are not durable on a sync begins early: they are kept in memory until then.
-const EARLY: usize = 32 << 20;
+const EARLY: usize = 8 << 20;
+/// Who comes back too late so often in a row is not waited for ...
+const MISSES: u32 = 8;
+/// ... but in one of so many turns.
+const RETRY: u32 = 32;
+/// The longest wait for the end of turns.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long, at most, who was released is waited for before the next sync (L4).
+const GATHER: Duration = Duration::from_millis(2);
 /// A sync that takes longer than this delays those after it, milliseconds.
 const SLOW_SYNC: u64 = 2_000;
 
@@ -58,6 +66,7 @@ pub fn start(
         outside,
         was_failing: false,
         rewrite: None,
+        crowd: Crowd::default(),
     };
     writer.publish();
     let shared = Arc::clone(&writer.shared);
@@ -130,6 +139,20 @@ struct Writer {
     was_failing: bool,
     /// Who waits for the cut.
     rewrite: Option<Sender<Result<disk::Rewrite, String>>>,
+    crowd: Crowd,
+}
+
+/// Connections whose replies wait (L4).
+#[derive(Default)]
+struct Crowd {
+    /// Who had arrived when records were last taken over.
+    taken: u64,
+    /// The same the time before.
+    released: u64,
+    /// How long the last sync took.
+    sync: Duration,
+    /// So often in a row they were not back in time.
+    missed: u32,
 }
 
 impl Writer {
@@ -145,7 +168,9 @@ impl Writer {
                 if std::mem::take(&mut idle) {
                     self.shared.asleep.store(false, Ordering::SeqCst);
                 }
-                if !self.is_awaited() {
+                if self.is_awaited() {
+                    self.gather();
+                } else {
                     std::thread::park_timeout(LOOK);
                 }
                 continue;
@@ -169,6 +194,32 @@ impl Writer {
         }
     }
 
+    /// L4: waits until those are back whose replies left, or a little.
+    fn gather(&mut self) {
+        let shared = &self.shared;
+        let Crowd { taken, released, sync, missed } = self.crowd;
+        self.crowd.missed = missed.wrapping_add(1);
+        if missed > MISSES && missed % RETRY != 0 {
+            return;
+        }
+        // Those whose replies just left, and those who arrived meanwhile.
+        let crowd = shared.arrived.load(Ordering::SeqCst) - released;
+        let target = taken + crowd;
+        let end = Instant::now() + (sync / 2).min(GATHER);
+        shared.target.store(target, Ordering::SeqCst);
+        while shared.arrived.load(Ordering::SeqCst) < target {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::park_timeout(left);
+        }
+        shared.target.store(u64::MAX, Ordering::Relaxed);
+        if shared.arrived.load(Ordering::Relaxed) >= target {
+            self.crowd.missed = 0;
+        }
+    }
+
     /// Whether replies wait.
     fn is_awaited(&self) -> bool {
         self.shared.is_always()
@@ -188,6 +239,8 @@ impl Writer {
     /// Does what there is to do; says whether anything came.
     fn turn(&mut self) -> bool {
         let ordered = self.obey();
+        self.crowd.released = self.crowd.taken;
+        self.crowd.taken = self.shared.arrived.load(Ordering::SeqCst); // handed over before they arrived
         let bytes = self.merge.collect(&self.keyspace.journal);
         let until = self.shared.cut.load(Ordering::Acquire); // after what was collected: L3
         let before = self.merge.last();
@@ -257,7 +310,9 @@ impl Writer {
             }
         }
         if log.options().policy == Policy::Always {
+            let began = Instant::now();
             log.commit(now);
+            self.crowd.sync = began.elapsed();
             if log.state() == State::Healthy {
                 self.undurable = 0;
             }
@@ -369,14 +424,23 @@ impl Writer {
         }
     }
 
-    /// Appends what was handed over so far.
+    /// Appends all that was recorded so far. No more is being recorded (J4), but a turn that did may not
+    /// be over.
     fn drain(&mut self) {
-        let bytes = self.merge.collect(&self.keyspace.journal);
-        while let Some(run) = self.take(u64::MAX) {
-            self.append(run);
+        let last = self.keyspace.journal.last();
+        let began = Instant::now();
+        loop {
+            let bytes = self.merge.collect(&self.keyspace.journal);
+            while let Some(run) = self.take(u64::MAX) {
+                self.append(run);
+            }
+            self.seal();
+            self.keyspace.journal.done(bytes);
+            if self.merge.last() >= last || began.elapsed() > DRAIN {
+                return;
+            }
+            std::thread::park_timeout(LOOK);
         }
-        self.seal();
-        self.keyspace.journal.done(bytes);
     }
 
     fn finish_log(&mut self) {

@@ -34,7 +34,7 @@ pub struct Engine {
     seat: db::Local,
     pin: Option<Pin>,
     peak: Peak,
-    /// The number of the last record that it handed over.
+    /// The number of the last record that the batch at hand made; 0: none.
     pub wrote: u64,
 }
 
@@ -129,6 +129,7 @@ impl Engine {
         if let Some(pin) = self.pin.take().filter(|_| tidy) {
             self.seat.idle(&pin);
         }
+        self.hand_over();
         if !self.seat.outside {
             self.shared.keyspace.gate.leave(self.seat.seat);
         }
@@ -182,6 +183,7 @@ impl Engine {
     ) -> T {
         self.refresh();
         self.enter();
+        let before = self.seat.last_record();
         let now = self.shared.keyspace.clock.tick();
         let pin = self.pin.get_or_insert_with(pin);
         self.seat.between_batches(pin);
@@ -195,18 +197,27 @@ impl Engine {
         // Not as it is, so that it can be taken for something that lives no longer than the rest.
         let meanwhile = meanwhile.map(|meanwhile| meanwhile as &mut dyn FnMut());
         let value = work(Turn { shared, local, db, reply, session, meanwhile });
-        if let Some(last) = self.shared.keyspace.journal.hand_over(&mut self.seat) {
+        let last = self.seat.last_record();
+        if last != before {
             self.wrote = last;
-            self.shared.log.handed_over();
+            if self.shared.keyspace.journal.hand_over_much(&mut self.seat).is_some() {
+                self.shared.log.handed_over();
+            }
         }
         value
     }
 
+    /// J2: what this turn recorded goes to the log.
+    #[inline]
+    fn hand_over(&mut self) {
+        if self.shared.keyspace.journal.hand_over(&mut self.seat).is_some() {
+            self.shared.log.handed_over();
+        }
+    }
+
     /// After a panic: whatever it left half done of a batch is dropped.
     pub fn reset(&mut self) {
-        if self.shared.keyspace.journal.hand_over(&mut self.seat).is_some() {
-            self.shared.log.handed_over(); // J2
-        }
+        self.hand_over();
         self.reply = Reply::with_capacity(shrink::FLOOR);
         self.batch = Batch::default();
     }

@@ -90,6 +90,8 @@ pub struct Worker {
     parked: BTreeSet<(u64, usize)>,
     /// Connections whose replies wait for the log, by slot.
     barred: Vec<usize>,
+    /// How many of them came in this turn.
+    arrivals: u64,
     /// Roll calls to be answered, and after how many turns at the latest.
     calls: Vec<(Arc<RollCall>, u32)>,
     scratch: Box<[u8]>,
@@ -144,6 +146,7 @@ impl Worker {
             ready: VecDeque::new(),
             parked: BTreeSet::new(),
             barred: Vec::new(),
+            arrivals: 0,
             calls: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             next_tick: 1,
@@ -212,6 +215,7 @@ impl Worker {
         self.adopt();
         let ticked = self.due();
         self.engine.end(ticked);
+        self.tell_barred();
         let stats = self.engine.stats();
         stats.add(Stat::LoopTurns, 1);
         stats.add(Stat::LoopMicros, began.elapsed().as_micros() as u64);

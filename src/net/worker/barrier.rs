@@ -23,12 +23,20 @@ impl Worker {
                 if conn.barrier == 0 {
                     let slot = conn.session.client.slot.load(Ordering::Acquire);
                     self.barred.push(slot as usize);
+                    self.arrivals += 1;
                 }
                 conn.barrier = last.max(conn.barrier);
             }
             self.engine.wrote = 0;
         }
         self.is_barred(conn)
+    }
+
+    /// The turn is over, its records handed over: tells the log of those whose replies wait.
+    pub(super) fn tell_barred(&mut self) {
+        if self.arrivals > 0 {
+            self.engine.shared.log.arrive(take(&mut self.arrivals));
+        }
     }
 
     /// Whether what is queued for a connection must wait.
