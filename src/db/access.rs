@@ -2,7 +2,7 @@
 
 use super::clockwork::Policy;
 use super::entry::{Entry, Kind, Padded};
-use super::keyspace::{Cause, Commit, Keyspace};
+use super::keyspace::{Cause, Keyspace};
 use super::local::Local;
 use super::many::Held;
 use super::outbox::{Notice, Wants, What};
@@ -88,7 +88,6 @@ impl Str<'_> {
 /// A change to be told of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
-    pub number: u64,
     pub cause: Cause,
     pub created: bool,
 }
@@ -444,22 +443,18 @@ impl<'a> Access<'a> {
     #[inline(always)]
     pub(super) fn is_heard(&self, hash: u64) -> bool {
         self.keyspace.stripes.of(hash).load().has_interest()
-            || self.keyspace.wants(Wants::OBSERVED | Wants::CREATED | Wants::CHANGED)
+            || self.keyspace.wants(Wants::CREATED | Wants::CHANGED)
     }
 
     /// Tells of a change (K2). `created`: the key was not there before.
     #[cold]
     pub(super) fn commit(&mut self, change: Change, db: usize, key: Key<'_>) {
-        let Change { number, cause, created } = change;
+        let Change { cause, created } = change;
         let (stripes, watches) = (&self.keyspace.stripes, &self.keyspace.watches);
         if stripes.of(key.hash).load().has_interest() {
             watches.touch(stripes.index(key.hash), db, key.bytes, cause);
             self.note_change(db, key);
             self.stale(key, cause == Cause::Command);
-        }
-        if let Some(observer) = self.keyspace.observer.get() {
-            let (seat, key) = (self.local.seat, key.bytes);
-            observer.committed(Commit { seat, number, db, key, cause });
         }
         if self.keyspace.wants(Wants::CHANGED) {
             self.note(db, key.bytes, What::Changed { by_command: cause == Cause::Command });

@@ -1,10 +1,10 @@
-//! The databases, and what belongs to all of them: stripes, gate, clock, observers.
+//! The databases, and what belongs to all of them: stripes, gate, clock.
 
 use super::entry::Entry;
 use super::journal::Journal;
 use super::lifetimes::Lifetimes;
 use super::local::{Counters, Local};
-use super::outbox::{Herald, Wants};
+use super::outbox::Herald;
 use super::reserve::Reservations;
 use super::snapshot::Snapshots;
 use super::track::Tracked;
@@ -31,28 +31,6 @@ pub enum Cause {
     Evicted,
 }
 
-/// A change that has taken hold, told while the stripe is still held (K2).
-#[derive(Debug, Clone, Copy)]
-pub struct Commit<'c> {
-    /// Which thread did it.
-    pub seat: usize,
-    /// Its number: rises per key, and across whatever saw each other.
-    pub number: u64,
-    /// Database.
-    pub db: usize,
-    /// Key.
-    pub key: &'c [u8],
-    /// Why.
-    pub cause: Cause,
-}
-
-/// Who wants to hear of changes: the log, watchers, blocked clients. Called under the stripe, so it
-/// must be quick and must not come back into the keyspace.
-pub trait Observer: Send + Sync {
-    /// A change has taken hold.
-    fn committed(&self, commit: Commit<'_>);
-}
-
 /// Keys of a table that a worker may free itself: less than a millisecond's work.
 const SMALL: usize = 4_000;
 
@@ -70,7 +48,6 @@ pub struct Keyspace {
     pub lifetimes: Lifetimes,
     counters: Box<[Arc<Counters>]>,
     seats_taken: AtomicUsize,
-    pub(super) observer: OnceLock<Box<dyn Observer>>,
     /// There have been hashes with fields that end.
     pub(super) field_ends: AtomicBool,
     pub(super) herald: OnceLock<Box<dyn Herald>>,
@@ -135,7 +112,6 @@ impl Keyspace {
             lifetimes: Lifetimes::new(databases),
             counters: (0..seats).map(|_| Arc::new(Counters::new(databases))).collect(),
             seats_taken: AtomicUsize::new(0),
-            observer: OnceLock::new(),
             field_ends: AtomicBool::new(false),
             herald: OnceLock::new(),
             wants: AtomicU32::new(0),
@@ -166,13 +142,6 @@ impl Keyspace {
     pub fn sit(&self) -> Local {
         let seat = self.seats_taken.fetch_add(1, Ordering::AcqRel);
         Local::new(seat, Arc::clone(&self.counters[seat]))
-    }
-
-    /// Sets who hears of changes. Once, before any thread works.
-    pub fn observe(&self, observer: Box<dyn Observer>) -> bool {
-        let first = self.observer.set(observer).is_ok();
-        self.want(Wants::OBSERVED, true);
-        first
     }
 
     /// The table of a database; none while it holds no key.

@@ -8,7 +8,7 @@
 //! - **K1** Every change of a key happens under its stripe and ends with a new number; a change of
 //!   several keys marks all their stripes unsettled before the first.
 //! - **K2** What leaves the keyspace (log, watchers, notifications) is told under the stripe, after
-//!   the change: with its number to the [`Observer`], in words to the [`Herald`].
+//!   the change: as an effect to the [`Journal`], in words to the [`Herald`].
 //! - **K3** An expired key is never returned. Whoever meets one while writing removes it first; a
 //!   reader takes it for absent and lets the background remove it.
 //! - **K4** Whole databases are exchanged only in exclusive mode ([`crate::sync::gate`]).
@@ -41,7 +41,7 @@ pub use entry::{Compact, Entry, INLINE_LIMIT, Kind};
 pub use evict::{Candidates, Evict, Order};
 pub use expire::Sweeper;
 pub use journal::Journal;
-pub use keyspace::{Cause, Commit, Keyspace, Observer};
+pub use keyspace::{Cause, Keyspace};
 pub use local::{Counters, Local, used_memory};
 pub use outbox::{Herald, Notice, Wants, What};
 pub use reserve::Reserved;
@@ -245,13 +245,20 @@ mod tests {
         });
     }
 
-    /// Tells what was committed, in order.
+    /// Notes what it is told, in order.
     #[derive(Default)]
-    struct Listener(parking_lot::Mutex<Vec<(u64, Cause)>>);
+    struct Listener(parking_lot::Mutex<Vec<What>>);
 
-    impl Observer for Arc<Listener> {
-        fn committed(&self, commit: Commit<'_>) {
-            self.0.lock().push((commit.number, commit.cause));
+    impl Herald for Arc<Listener> {
+        fn tell(&self, _: u64, notices: &mut Vec<Notice>) -> u64 {
+            self.0.lock().extend(notices.drain(..).map(|notice| notice.what));
+            0
+        }
+
+        fn rouse(&self, _: u64) {}
+
+        fn is_here(&self, _: u64) -> bool {
+            false
         }
     }
 
@@ -261,10 +268,15 @@ mod tests {
     fn what_is_told_is_what_happened() {
         let keyspace = Keyspace::new(1, 2, Arc::new(Clock::new()));
         let listener = Arc::new(Listener::default());
-        assert!(keyspace.observe(Box::new(Arc::clone(&listener))));
+        assert!(keyspace.appoint(Box::new(Arc::clone(&listener))));
+        keyspace.want(Wants::CHANGED, true);
         let (mut one, mut two) = (keyspace.sit(), keyspace.sit());
         let pin = sync::pin();
-        let told = || std::mem::take(&mut *listener.0.lock());
+        let told = || {
+            let told = std::mem::take(&mut *listener.0.lock());
+            let by_command = |what: &What| matches!(what, What::Changed { by_command: true });
+            told.iter().map(by_command).collect::<Vec<_>>()
+        };
         let (k, l) = (Key::new(b"k"), Key::new(b"l"));
         let mut access = Access::new(&keyspace, &mut one, &pin, 0);
         let at = access.now + 10;
@@ -272,12 +284,11 @@ mod tests {
         access.now += 1000;
         assert!(!access.write(k).exists());
         access.write(k).set(New::Int(2), Expiry::Never);
-        let causes = [(1, Cause::Command), (2, Cause::Expired), (3, Cause::Command)];
-        assert_eq!(told(), causes);
+        assert_eq!((told(), access.local.clock), (vec![true, false, true], 3));
 
         let mut access = Access::new(&keyspace, &mut two, &pin, 0);
         access.hold(&[k], |access| assert!(access.peek(k).is_some()));
         access.write(l).set(New::Int(3), Expiry::Never);
-        assert_eq!(told(), [(4, Cause::Command)]);
+        assert_eq!((told(), access.local.clock), (vec![true], 4));
     }
 }

@@ -107,8 +107,6 @@ impl Wants {
     pub const LAZY_EXPIRE: u32 = 1 << 8;
     /// The same of what is evicted.
     pub const LAZY_EVICT: u32 = 1 << 9;
-    /// There is an observer, who hears of every change.
-    pub(super) const OBSERVED: u32 = 1 << 3;
 }
 
 impl Keyspace {

@@ -13,15 +13,14 @@
 //!   exclusive mode, when nobody shares.
 //! - The stripe's number stays: whoever reads several keys at one instant and meets a stripe with
 //!   shared values takes the stripes ([`Access::read_many`]). But the change has a number, given
-//!   under the lock of the part, and the [`super::Observer`] is told of it there: one order for each
-//!   element, the only one in which two such changes do not commute.
+//!   under the lock of the part: one order for each element, the only one in which two such changes do
+//!   not commute.
 //! - It does not remove or replace the key, or anything else that is not about one element: `f`
 //!   refuses what would, and the command is done again under the stripe.
 //!
 //! With one worker nothing is ever shared, and a command pays for the look at one flag.
 
 use super::access::{Access, Key};
-use super::keyspace::{Cause, Commit};
 use super::outbox::Wants;
 use crate::types::object::{Object, Shared, Type};
 
@@ -72,15 +71,6 @@ impl Access<'_> {
         }
         let table = keyspace.table(self.db, self.pin)?;
         let announced = keyspace.stripes.share(index, self.local.seat)?;
-        let (seat, db) = (self.local.seat, self.db);
-        let observer = keyspace.observer.get();
-        let told = |number| {
-            if let Some(observer) = observer {
-                let (key, cause) = (key.bytes, Cause::Command);
-                observer.committed(Commit { seat, number, db, key, cause });
-            }
-        };
-        let told = observer.map(|_| &told as &dyn Fn(u64));
         let clock = self.local.clock;
         // A hit is one: whoever would remove the entry must take the stripe, and wait for us. A miss
         // need not be one, as buckets may be split meanwhile; under the stripe we shall know.
@@ -91,11 +81,10 @@ impl Access<'_> {
         if keyspace.snapshots.is_running() && !keyspace.snapshots.has(entry) {
             return None; // who changes it first hands it over whole
         }
-        let (value, clock, changed) =
-            super::write::lend(entry, &announced, clock, told, |shared| {
-                let value = f(shared);
-                (value, shared.shares().clock(), shared.shares().has_changed())
-            })?;
+        let (value, clock, changed) = super::write::lend(entry, &announced, clock, |shared| {
+            let value = f(shared);
+            (value, shared.shares().clock(), shared.shares().has_changed())
+        })?;
         announced.leave(clock);
         drop(announced);
         self.local.clock = clock;

@@ -666,7 +666,7 @@ impl<'a> Write<'_, 'a> {
         let number = self.next_number();
         self.access.local.clock = number;
         self.access.local.counters.add_changes(1);
-        let change = Change { number, cause, created: false };
+        let change = Change { cause, created: false };
         self.access.commit(change, self.db, self.key);
         if !self.access.is_in_step() {
             self.access.record();
@@ -711,7 +711,7 @@ impl Drop for Write<'_, '_> {
             }
             if self.access.is_heard(self.key.hash) {
                 let (cause, created) = (Cause::Command, self.created);
-                self.access.commit(Change { number, cause, created }, self.db, self.key);
+                self.access.commit(Change { cause, created }, self.db, self.key);
             }
         }
         if self.owns_stripe {
@@ -767,7 +767,6 @@ pub(super) fn lend<T>(
     entry: &Entry,
     announced: &Announced<'_>,
     clock: u64,
-    told: Option<&dyn Fn(u64)>,
     f: impl FnOnce(&Shared<'_>) -> T,
 ) -> Option<T> {
     let _ = announced;
@@ -777,7 +776,7 @@ pub(super) fn lend<T>(
     // SAFETY: others who have the object now have it from here, with a proof of their own (W5): whoever
     // holds the stripe has waited for us, and who reads without a lock never reaches an object.
     let sharing = unsafe { Sharing::promise() };
-    Some(f(&Shared::new(object, Shares::new(sharing, clock, told))))
+    Some(f(&Shared::new(object, Shares::new(sharing, clock))))
 }
 
 /// The object of an entry that is about to be stored.

@@ -193,17 +193,17 @@ impl Object {
 /// An object that threads share: nothing but its single elements can be reached.
 pub struct Shared<'o> {
     object: &'o Object,
-    shares: Shares<'o>,
+    shares: Shares,
 }
 
 impl<'o> Shared<'o> {
     /// With the proof that it is shared ([`crate::sync::part`], C2).
-    pub const fn new(object: &'o Object, shares: Shares<'o>) -> Self {
+    pub const fn new(object: &'o Object, shares: Shares) -> Self {
         Self { object, shares }
     }
 
     /// What the thread has seen and done.
-    pub const fn shares(&self) -> &Shares<'o> {
+    pub const fn shares(&self) -> &Shares {
         &self.shares
     }
 

@@ -129,11 +129,7 @@ impl Large {
     }
 
     /// The same while threads share it.
-    pub fn ask_ahead_shared<'k>(
-        &self,
-        fields: impl Iterator<Item = &'k [u8]>,
-        shares: &Shares<'_>,
-    ) {
+    pub fn ask_ahead_shared<'k>(&self, fields: impl Iterator<Item = &'k [u8]>, shares: &Shares) {
         self.table.ask_ahead_shared(fields, shares);
     }
 
@@ -248,7 +244,7 @@ impl Large {
 
     /// A field of a hash that threads share, for this one alone. None if they cannot share it.
     #[inline]
-    pub fn slot<'h>(&'h self, name: &'h [u8], shares: &'h Shares<'h>) -> Option<Slot<'h>> {
+    pub fn slot<'h>(&'h self, name: &'h [u8], shares: &'h Shares) -> Option<Slot<'h>> {
         if !self.is_shareable() {
             return None;
         }

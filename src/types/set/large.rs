@@ -47,11 +47,7 @@ impl Large {
     }
 
     /// The same while threads share it.
-    pub fn ask_ahead_shared<'k>(
-        &self,
-        members: impl Iterator<Item = &'k [u8]>,
-        shares: &Shares<'_>,
-    ) {
+    pub fn ask_ahead_shared<'k>(&self, members: impl Iterator<Item = &'k [u8]>, shares: &Shares) {
         self.table.ask_ahead_shared(members, shares);
     }
 
@@ -101,7 +97,7 @@ impl Large {
     /// A text, member or not, of a set that threads share, for this one alone. None if they cannot
     /// share it.
     #[inline]
-    pub fn slot<'s>(&'s self, text: &'s [u8], shares: &'s Shares<'s>) -> Option<Slot<'s>> {
+    pub fn slot<'s>(&'s self, text: &'s [u8], shares: &'s Shares) -> Option<Slot<'s>> {
         if !self.is_shareable() {
             return None;
         }

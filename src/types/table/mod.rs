@@ -233,7 +233,7 @@ impl<L: Layout> Table<L> {
 
     /// The same of a table that threads share ([`Table::turn`]).
     #[inline]
-    pub fn ask_ahead_shared<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, shares: &Shares<'_>) {
+    pub fn ask_ahead_shared<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, shares: &Shares) {
         let turn = |hash| self.turn(hash, shares);
         let (hashes, count) =
             self.hashes(keys, |hash| turn(hash).map_or((), |turn| turn.ask_bucket()));

@@ -16,18 +16,16 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// What one thread takes along when it works on a shared object.
-pub struct Shares<'s> {
+pub struct Shares {
     sharing: Sharing,
     clock: Cell<u64>,
     changed: Cell<bool>,
-    /// Whom to tell of a change, by its number, while the part is held.
-    told: Option<&'s dyn Fn(u64)>,
 }
 
-impl<'s> Shares<'s> {
+impl Shares {
     /// With the greatest number that the thread knows.
-    pub fn new(sharing: Sharing, clock: u64, told: Option<&'s dyn Fn(u64)>) -> Self {
-        Self { sharing, clock: Cell::new(clock), changed: Cell::new(false), told }
+    pub fn new(sharing: Sharing, clock: u64) -> Self {
+        Self { sharing, clock: Cell::new(clock), changed: Cell::new(false) }
     }
 
     /// The proof that the object is shared.
@@ -66,7 +64,7 @@ pub struct Turn<'t, L> {
     shard: part::Turn<'t, Shard>,
     parts: &'t Parts,
     hashing: &'t Hashing,
-    shares: &'t Shares<'t>,
+    shares: &'t Shares,
     hash: u64,
     changed: bool,
     layout: PhantomData<L>,
@@ -75,7 +73,7 @@ pub struct Turn<'t, L> {
 impl<L: Layout> Table<L> {
     /// The part of `hash`, for this thread alone. None if the table is not divided.
     #[inline]
-    pub fn turn<'t>(&'t self, hash: u64, shares: &'t Shares<'t>) -> Option<Turn<'t, L>> {
+    pub fn turn<'t>(&'t self, hash: u64, shares: &'t Shares) -> Option<Turn<'t, L>> {
         let (parts, hashing) = (self.parts.as_deref()?, &self.hashing);
         let shard = parts.part(parts.id(hash)).lock(&shares.sharing);
         shares.see(shard.number);
@@ -169,17 +167,6 @@ impl<L: Layout> Turn<'_, L> {
         if !self.changed {
             self.changed = true;
             self.shard.number = self.shares.change();
-        }
-    }
-}
-
-impl<L> Drop for Turn<'_, L> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if self.changed
-            && let Some(told) = self.shares.told
-        {
-            told(self.shard.number);
         }
     }
 }

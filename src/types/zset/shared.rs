@@ -17,7 +17,7 @@ use crate::types::table::{Shares, Turn};
 /// A member, there or not, of a set that threads share.
 pub struct Slot<'z> {
     set: &'z SortedSet,
-    shares: &'z Shares<'z>,
+    shares: &'z Shares,
     member: &'z [u8],
     hash: u64,
 }
@@ -30,11 +30,7 @@ impl SortedSet {
     }
 
     /// As [`SortedSet::ask_ahead`], while threads share the set.
-    pub fn ask_ahead_shared<'k>(
-        &self,
-        sought: impl Iterator<Item = Sought<'k>>,
-        shares: &Shares<'_>,
-    ) {
+    pub fn ask_ahead_shared<'k>(&self, sought: impl Iterator<Item = Sought<'k>>, shares: &Shares) {
         let mut sought = sought.peekable();
         if !self.is_shareable() {
             return;
@@ -49,7 +45,7 @@ impl SortedSet {
 
     /// A member of a set that threads share. None if they cannot share it.
     #[inline]
-    pub fn slot<'z>(&'z self, member: &'z [u8], shares: &'z Shares<'z>) -> Option<Slot<'z>> {
+    pub fn slot<'z>(&'z self, member: &'z [u8], shares: &'z Shares) -> Option<Slot<'z>> {
         let hash = self.hash(member);
         self.is_shareable().then_some(Slot { set: self, shares, member, hash })
     }
