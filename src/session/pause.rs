@@ -169,26 +169,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_condition_has_a_bit_of_its_own() {
-        let bits = [
-            Conditions::PAUSE_WRITE,
-            Conditions::PAUSE_ALL,
-            Conditions::MONITORED,
-            Conditions::MAXMEMORY,
-            Conditions::MISCONF,
-            Conditions::BUSY,
-            Conditions::LOADING,
-            Conditions::UNSAVED,
-            Conditions::PRECISE,
-            Conditions::AWAITED,
-            Conditions::NOTIFIED,
-            Conditions::CROWDED,
-            Conditions::RESERVED,
-        ];
-        assert_eq!(bits.iter().sum::<u32>(), bits.iter().fold(0, |all, bit| all | bit));
-    }
-
-    #[test]
     fn pauses_end_by_themselves_and_are_never_weakened() {
         let conditions = Conditions::default();
         conditions.pause(PauseKind::All, 100);
