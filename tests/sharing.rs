@@ -4,9 +4,11 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 
+mod crew;
+
+use crew::{Random, batch};
 use eonkv::clock::Clock;
-use eonkv::db::{Access, Expiry, Key, Keyspace, Local, New};
-use eonkv::sync;
+use eonkv::db::{Access, Expiry, Key, Keyspace, New};
 use eonkv::types::hash::{End, Large};
 use eonkv::types::object::{Object, Type};
 use eonkv::types::set;
@@ -21,19 +23,7 @@ const PASSING: usize = 12_000;
 const PAIRS: usize = 100;
 
 fn turns() -> usize {
-    let seconds = std::env::var("EONKV_STRESS_SECS").ok().and_then(|text| text.parse().ok());
-    seconds.map_or(20_000, |seconds: usize| 10_000 * seconds)
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 20) as usize % bound
-    }
+    crew::seconds().map_or(20_000, |seconds| 10_000 * seconds as usize)
 }
 
 fn keyspace() -> Arc<Keyspace> {
@@ -52,7 +42,7 @@ fn on_threads(keyspace: &Arc<Keyspace>, work: impl Fn(&mut Access<'_>, &mut Rand
                 let mut local = keyspace.sit();
                 let mut random = Random(thread * 7919 + 88_172_645_463_325_252);
                 for _ in 0..turns() {
-                    batch(&keyspace, &mut local, |access| work(access, &mut random));
+                    batch(&keyspace, &mut local, 0, |access| work(access, &mut random));
                 }
                 ended.fetch_add(1, Ordering::Release);
             });
@@ -60,14 +50,6 @@ fn on_threads(keyspace: &Arc<Keyspace>, work: impl Fn(&mut Access<'_>, &mut Rand
     });
     // The end of a thread is std's, which ThreadSanitizer does not see into.
     assert_eq!(ended.load(Ordering::Acquire), THREADS);
-}
-
-fn batch<T>(keyspace: &Keyspace, local: &mut Local, f: impl FnOnce(&mut Access<'_>) -> T) -> T {
-    keyspace.gate.enter(local.seat);
-    let pin = sync::pin();
-    let value = f(&mut Access::new(keyspace, local, &pin, 0));
-    keyspace.gate.leave(local.seat);
-    value
 }
 
 fn number(text: Option<&[u8]>) -> i64 {
@@ -146,7 +128,7 @@ fn sum(access: &mut Access<'_>, key: Key<'_>) -> i64 {
 fn nothing_is_lost_or_torn() {
     let keyspace = keyspace();
     let key = Key::new(b"hot");
-    batch(&keyspace, &mut keyspace.sit(), |access| {
+    batch(&keyspace, &mut keyspace.sit(), 0, |access| {
         access.write(key).set(hash_with(fill), Expiry::Never);
     });
     let (begun, ended) = (AtomicI64::new(0), AtomicI64::new(0));
@@ -184,7 +166,7 @@ fn nothing_is_lost_or_torn() {
             shares.fetch_add(usize::from(shared), Ordering::Relaxed);
         }
     });
-    let total = batch(&keyspace, &mut keyspace.sit(), |access| sum(access, key));
+    let total = batch(&keyspace, &mut keyspace.sit(), 0, |access| sum(access, key));
     assert_eq!(total, ended.load(Ordering::Relaxed));
     let shares = shares.load(Ordering::Relaxed) as i64;
     assert!(shares > total / 2, "{shares} of {total} changes were made beside others");
@@ -234,7 +216,7 @@ fn a_hash_may_go_while_it_is_shared() {
 fn members_come_and_go_beside_each_other() {
     let keyspace = keyspace();
     let key = Key::new(b"set");
-    batch(&keyspace, &mut keyspace.sit(), |access| {
+    batch(&keyspace, &mut keyspace.sit(), 0, |access| {
         let mut set = Box::new(set::Large::new());
         (0..COUNTERS).for_each(|i| _ = set.insert(format!("stays:{i}").as_bytes()));
         access.write(key).set(New::Object(Box::new(Object::Set(set))), Expiry::Never);
@@ -269,7 +251,7 @@ fn members_come_and_go_beside_each_other() {
             drop(token);
         }
     });
-    let found = batch(&keyspace, &mut keyspace.sit(), |access| {
+    let found = batch(&keyspace, &mut keyspace.sit(), 0, |access| {
         let write = access.write(key);
         let Some(Object::Set(set)) = write.peek_object() else { panic!("the set is there") };
         assert_eq!(set.iter().count(), set.len());
@@ -335,7 +317,7 @@ fn ordered(
 fn scores_add_up_and_ranges_are_in_order() {
     let keyspace = keyspace();
     let key = Key::new(b"zset");
-    batch(&keyspace, &mut keyspace.sit(), |access| {
+    batch(&keyspace, &mut keyspace.sit(), 0, |access| {
         let mut set = Box::new(SortedSet::new());
         (0..COUNTERS).for_each(|i| _ = set.insert(format!("counter:{i}").as_bytes(), 0.0));
         access.write(key).set(New::Object(Box::new(Object::ZSet(set))), Expiry::Never);
@@ -376,7 +358,7 @@ fn scores_add_up_and_ranges_are_in_order() {
             shares.fetch_add(usize::from(shared), Ordering::Relaxed);
         }
     });
-    batch(&keyspace, &mut keyspace.sit(), |access| {
+    batch(&keyspace, &mut keyspace.sit(), 0, |access| {
         let write = access.write(key);
         let Some(Object::ZSet(set)) = write.peek_object() else { panic!("the set is there") };
         let entries = set.range(0, usize::MAX).map(|(member, score)| (member.to_vec(), score));

@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 
+mod crew;
+
+use crew::{Random, batch};
 use eonkv::clock::Clock;
 use eonkv::db::snapshot::{Saved, Sink};
 use eonkv::db::{
@@ -26,37 +29,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const DATABASES: usize = 3;
-
-fn seconds() -> u64 {
-    let seconds = std::env::var("EONKV_STRESS_SECS").ok().and_then(|text| text.parse().ok());
-    seconds.unwrap_or(2)
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 20) as usize % bound
-    }
-}
-
-fn batch<T>(
-    keyspace: &Keyspace,
-    local: &mut Local,
-    db: usize,
-    f: impl FnOnce(&mut Access<'_>) -> T,
-) -> T {
-    keyspace.gate.enter(local.seat);
-    let mut pin = sync::pin();
-    let value = f(&mut Access::new(keyspace, local, &pin, db));
-    local.between_batches(&mut pin);
-    drop(pin);
-    keyspace.gate.leave(local.seat);
-    value
-}
 
 type State = BTreeMap<(usize, Vec<u8>), (Option<i64>, String)>;
 
@@ -394,7 +366,8 @@ fn a_snapshot_is_the_state_at_its_cut() {
         let keyspace = keyspace(writers);
         let mut local = keyspace.sit();
         let mut taker = Taker::new(&keyspace, 7);
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds());
+        let end = std::time::Instant::now()
+            + std::time::Duration::from_secs(crew::seconds().unwrap_or(2));
         let mut taken = 0;
         beside(
             &keyspace,
