@@ -34,3 +34,20 @@ fn config() {
 fn info() {
     check("info.md", &eonkv::commands::info::page());
 }
+
+/// Not generated, but complete: the parameters that do nothing are those of which the page says so.
+#[test]
+fn parameters_without_effect_are_named() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/compatibility.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (_, list) = page.split_once("are accepted so that existing files load").unwrap();
+    let list = list.split("\n\n").nth(1).unwrap();
+    let named: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    let mut idle: Vec<&str> = eonkv::config::PARAMS
+        .iter()
+        .filter(|param| !param.harness.is_empty())
+        .map(|param| param.name)
+        .collect();
+    idle.sort_unstable();
+    assert_eq!(named, idle);
+}
