@@ -2,6 +2,7 @@
 
 use super::super::cursor::{Fault, Text};
 use super::super::encode::width_of;
+use super::run::{self, Run};
 
 const HEAD: usize = 6;
 const END: u8 = 0xff;
@@ -30,8 +31,14 @@ impl<'b> Listpack<'b> {
         Ok(Self { rest, announced, taken: 0, bad })
     }
 
-    /// The next element; none at the end, which has been checked then.
-    pub fn next(&mut self) -> Result<Option<Text<'b>>, Fault> {
+    /// The next element, which is a number.
+    pub fn number(&mut self) -> Result<i64, Fault> {
+        self.next()?.ok_or(Fault::Bad(self.bad))?.number().ok_or(Fault::Bad(self.bad))
+    }
+}
+
+impl<'b> Run<'b> for Listpack<'b> {
+    fn next(&mut self) -> Result<Option<Text<'b>>, Fault> {
         if self.rest == [END] {
             let complete = self.announced.is_none_or(|announced| announced == self.taken);
             return if complete { Ok(None) } else { Err(Fault::Bad(self.bad)) };
@@ -50,26 +57,13 @@ impl<'b> Listpack<'b> {
         self.taken += 1;
         Ok(Some(text))
     }
-
-    /// The next element, which is a number.
-    pub fn number(&mut self) -> Result<i64, Fault> {
-        self.next()?.ok_or(Fault::Bad(self.bad))?.number().ok_or(Fault::Bad(self.bad))
-    }
 }
 
 /// The first element and its size.
 fn element(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     let (&first, rest) = bytes.split_first()?;
-    let text = |skip: usize, len: usize| {
-        let end = skip.checked_add(len)?;
-        Some((Text::Slice(bytes.get(skip..end)?), end))
-    };
-    let int = |len: usize| {
-        let mut raw = [0; 8];
-        raw[..len].copy_from_slice(rest.get(..len)?);
-        let unused = 64 - 8 * len as u32;
-        Some((Text::Int(i64::from_le_bytes(raw) << unused >> unused), 1 + len))
-    };
+    let text = |skip, len| run::text(bytes, skip, len);
+    let int = |len| run::int(bytes, len);
     match first {
         ..0x80 => Some((Text::Int(first.into()), 1)),
         0x80..0xc0 => text(1, usize::from(first & 0x3f)),

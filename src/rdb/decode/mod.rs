@@ -7,6 +7,7 @@
 mod listpack;
 mod make;
 mod old;
+mod run;
 mod skip;
 mod stream;
 mod ziplist;
@@ -22,6 +23,7 @@ use crate::types::{list, set, stream as streams, zset};
 use bytes::Bytes;
 use listpack::Listpack;
 use make::{HashMaker, ListMaker, Room, SetMaker, ZSetMaker};
+use run::Run;
 use ziplist::Ziplist;
 
 /// Up to where values are kept compactly.
@@ -225,20 +227,21 @@ fn read_list<'d>(
                 },
                 PACKED => {
                     let blob = cursor.blob()?;
-                    let mut elements =
-                        Listpack::new(&blob, "List listpack integrity check failed")?;
-                    while let Some(element) = elements.next()? {
-                        list.add(&element);
-                    }
+                    let run = Listpack::new(&blob, "List listpack integrity check failed")?;
+                    run.each(|element| {
+                        list.add(element);
+                        Ok(())
+                    })?;
                 }
                 _ => return Err(Fault::Bad("a node of a list in an unknown form")),
             },
             _ => {
                 let blob = cursor.blob()?;
-                let mut elements = Ziplist::new(&blob, "List ziplist integrity check failed")?;
-                while let Some(element) = elements.next()? {
-                    list.add(&element);
-                }
+                let run = Ziplist::new(&blob, "List ziplist integrity check failed")?;
+                run.each(|element| {
+                    list.add(element);
+                    Ok(())
+                })?;
             }
         }
     }
@@ -262,11 +265,9 @@ fn read_set<'d>(
         }
         code::SET_LISTPACK => {
             let blob = cursor.blob()?;
-            let mut members = Listpack::new(&blob, "Set listpack integrity check failed")?;
+            let run = Listpack::new(&blob, "Set listpack integrity check failed")?;
             let mut set = SetMaker::new(limits, 0, room);
-            while let Some(member) = members.next()? {
-                set.add(&member)?;
-            }
+            run.each(|member| set.add(member))?;
             set.finish()
         }
         _ => {
@@ -280,8 +281,6 @@ fn read_set<'d>(
     }
 }
 
-const ODD: Fault = Fault::Bad("integrity check failed: an element without its partner");
-
 fn read_zset<'d>(
     kind: u8,
     cursor: &mut Cursor<'_>,
@@ -290,17 +289,13 @@ fn read_zset<'d>(
     match kind {
         code::ZSET_ZIPLIST => {
             let blob = cursor.blob()?;
-            let mut elements = Ziplist::new(&blob, "Zset ziplist integrity check failed")?;
-            while let Some(member) = elements.next()? {
-                set.add_packed(&member, &elements.next()?.ok_or(ODD)?)?;
-            }
+            let run = Ziplist::new(&blob, "Zset ziplist integrity check failed")?;
+            run.pairs(|member, score| set.add_packed(member, score))?;
         }
         code::ZSET_LISTPACK => {
             let blob = cursor.blob()?;
-            let mut elements = Listpack::new(&blob, "Zset listpack integrity check failed")?;
-            while let Some(member) = elements.next()? {
-                set.add_packed(&member, &elements.next()?.ok_or(ODD)?)?;
-            }
+            let run = Listpack::new(&blob, "Zset listpack integrity check failed")?;
+            run.pairs(|member, score| set.add_packed(member, score))?;
         }
         _ => {
             for _ in 0..cursor.count()? {
@@ -335,16 +330,12 @@ fn read_hash<'d>(
             hash.add(&Text::Slice(name), &Text::Slice(value), None)
         })?,
         code::HASH_ZIPLIST => {
-            let mut elements = Ziplist::new(&blob, "Hash ziplist integrity check failed")?;
-            while let Some(name) = elements.next()? {
-                hash.add(&name, &elements.next()?.ok_or(ODD)?, None)?;
-            }
+            let run = Ziplist::new(&blob, "Hash ziplist integrity check failed")?;
+            run.pairs(|name, value| hash.add(name, value, None))?;
         }
         _ => {
-            let mut elements = Listpack::new(&blob, "Hash listpack integrity check failed")?;
-            while let Some(name) = elements.next()? {
-                hash.add(&name, &elements.next()?.ok_or(ODD)?, None)?;
-            }
+            let run = Listpack::new(&blob, "Hash listpack integrity check failed")?;
+            run.pairs(|name, value| hash.add(name, value, None))?;
         }
     }
     hash.finish()
@@ -378,8 +369,8 @@ fn read_triples<'d>(cursor: &mut Cursor<'_>, mut hash: HashMaker<'d>) -> Result<
     let blob = cursor.blob()?;
     let mut elements = Listpack::new(&blob, "Hash listpack integrity check failed")?;
     while let Some(name) = elements.next()? {
-        let value = elements.next()?.ok_or(ODD)?;
-        let end = elements.next()?.ok_or(ODD)?.number().ok_or(BAD_TIME)?;
+        let value = elements.partner()?;
+        let end = elements.partner()?.number().ok_or(BAD_TIME)?;
         hash.add(&name, &value, Some(end).filter(|end| *end != 0))?;
     }
     hash.finish()

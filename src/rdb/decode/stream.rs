@@ -4,6 +4,7 @@ use super::super::code;
 use super::super::cursor::{Cursor, Fault, Text};
 use super::Read;
 use super::listpack::Listpack;
+use super::run::Run;
 use crate::db::New;
 use crate::types::object::Object;
 use crate::types::stream::{Id, LARGEST, Limit, Owner, Pending, Stream};

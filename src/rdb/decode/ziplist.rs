@@ -5,6 +5,7 @@
 //! ```
 
 use super::super::cursor::{Fault, Text};
+use super::run::{self, Run};
 
 const HEAD: usize = 10;
 const END: u8 = 0xff;
@@ -40,9 +41,10 @@ impl<'b> Ziplist<'b> {
         let announced = (count < u16::MAX).then_some(usize::from(count));
         Ok(Self { bytes, at: HEAD, before: HEAD, last: word(4), announced, taken: 0, bad })
     }
+}
 
-    /// The next element; none at the end, which has been checked then.
-    pub fn next(&mut self) -> Result<Option<Text<'b>>, Fault> {
+impl<'b> Run<'b> for Ziplist<'b> {
+    fn next(&mut self) -> Result<Option<Text<'b>>, Fault> {
         let rest = self.bytes.get(self.at..).ok_or(Fault::Bad(self.bad))?;
         if rest == [END] {
             let complete = self.announced.is_none_or(|announced| announced == self.taken);
@@ -76,16 +78,8 @@ impl<'b> Ziplist<'b> {
 /// The first element, without the size before it, and its size.
 fn element(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     let (&first, rest) = bytes.split_first()?;
-    let text = |skip: usize, len: usize| {
-        let end = skip.checked_add(len)?;
-        Some((Text::Slice(bytes.get(skip..end)?), end))
-    };
-    let int = |len: usize| {
-        let mut raw = [0; 8];
-        raw[..len].copy_from_slice(rest.get(..len)?);
-        let unused = 64 - 8 * len as u32;
-        Some((Text::Int(i64::from_le_bytes(raw) << unused >> unused), 1 + len))
-    };
+    let text = |skip, len| run::text(bytes, skip, len);
+    let int = |len| run::int(bytes, len);
     match first {
         ..0x40 => text(1, usize::from(first)),
         0x40..0x80 => text(2, usize::from(first & 0x3f) << 8 | usize::from(*rest.first()?)),
