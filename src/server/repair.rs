@@ -1,13 +1,13 @@
 //! `eonkv-server --repair-aof`: looks at a log that cannot be loaded, says what is good and what a
 //! repair would lose, and does it if it is told to.
 
-use crate::disk::lock::Guard;
+use crate::disk::lock::{self, Guard};
 use crate::disk::repair::{self, Finding};
-use crate::disk::seal::Keyring;
-use crate::disk::{Directory, Names, RealDisk};
-use crate::rdb::file::Scanner;
+use crate::disk::seal::{self, Keyring};
+use crate::disk::{Directory, Error, Names, RealDisk};
+use crate::rdb::file::{LoadError, Scanner};
 use argh::FromArgs;
-use std::io::{BufRead, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -66,9 +66,16 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<u8, String> {
         directory.set_keys(Some(Arc::new(Keyring::read(file)?)));
     }
     // A server that writes meanwhile would take the cut for its own.
-    let _guard = if arguments.fix { Some(Guard::take(&directory.names().root)?) } else { None };
-    let finding = repair::examine(&directory, &mut rdb);
-    let finding = finding.map_err(|error| format!("This cannot be repaired by a cut: {error}."))?;
+    let _guard = if arguments.fix { Some(Guard::take(&home(&directory))?) } else { None };
+    let mut keys = 0;
+    let finding = repair::examine(&directory, &mut |source| {
+        let (position, result) = count(source, &mut keys);
+        result.map(|()| position)
+    });
+    let finding = match finding {
+        Err(error @ Error::Refused { .. }) => return Err(base(&directory, &error, keys)),
+        other => other.map_err(|error| format!("This cannot be repaired by a cut: {error}."))?,
+    };
     let _ = out.write_all(tell(&finding).as_bytes());
     let Some(damage) = &finding.damage else { return Ok(0) };
     if !arguments.fix {
@@ -82,11 +89,58 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<u8, String> {
     Ok(0)
 }
 
-fn rdb(source: &mut dyn BufRead) -> Result<u64, String> {
-    let text = |error: crate::rdb::file::LoadError| error.to_string();
-    let mut scanner = Scanner::new(source, usize::MAX, true).map_err(text)?;
-    while scanner.next().map_err(text)?.is_some() {}
-    Ok(scanner.position())
+/// The data directory that a log is in, whatever was named on the command line: a file may be given by
+/// itself, and then it is a directory higher.
+fn home(directory: &Directory) -> PathBuf {
+    let root = &directory.names().root;
+    let above = std::path::absolute(root).ok().and_then(|root| Some(root.parent()?.to_path_buf()));
+    above.filter(|above| above.join(lock::FILE).is_file()).unwrap_or_else(|| root.clone())
+}
+
+/// Counts the keys of a snapshot, up to its end or the first damage; how far it came.
+fn count(source: impl Read, keys: &mut u64) -> (u64, Result<(), String>) {
+    let text = |error: LoadError| error.to_string();
+    let mut scanner = match Scanner::new(source, usize::MAX, true) {
+        Ok(scanner) => scanner,
+        Err(error) => return (0, Err(text(error))),
+    };
+    loop {
+        match scanner.next() {
+            Ok(Some(batch)) => *keys += batch.records.len() as u64,
+            Ok(None) => return (scanner.position(), Ok(())),
+            Err(error) => return (scanner.position(), Err(text(error))),
+        }
+    }
+}
+
+/// What can be done about a base that is damaged.
+fn base(directory: &Directory, error: &Error, keys: u64) -> String {
+    let folder = directory.folder();
+    let mut text = format!(
+        "{error}.\nThat is in the base, which no cut can mend: it has one checksum, at its end, so nobody \
+         can tell which of its keys ({keys} stand before the damage) are right, and every later write builds \
+         on all of them. Nothing was changed.\n\
+         What helps is a copy of {} from before. ",
+        folder.display()
+    );
+    let path = directory.names().root.join("dump.rdb");
+    let mut keys = 0;
+    let snapshot = std::fs::File::open(&path)
+        .and_then(|file| seal::Reader::new(file, directory.keys().map(|keys| &**keys)));
+    text += &match snapshot.map(|snapshot| count(snapshot, &mut keys).1) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("There is no snapshot {} either.", path.display())
+        }
+        Err(error) => format!("The snapshot {} cannot be read: {error}.", path.display()),
+        Ok(Err(why)) => format!("The snapshot {} is damaged, too: {why}.", path.display()),
+        Ok(Ok(())) => format!(
+            "The snapshot {}, {keys} keys, is good: to go on from it, which is to lose what was written \
+             after it, move {} away, start with --appendonly no, and CONFIG SET appendonly yes.",
+            path.display(),
+            folder.display()
+        ),
+    };
+    text
 }
 
 /// What was found, for people.
