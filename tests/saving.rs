@@ -5,62 +5,11 @@
 
 mod server;
 
-use server::{Client, Server};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant};
-
-/// A folder that is removed with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("eonkv-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn server(&self, options: &[&str]) -> Server {
-        let dir = self.0.to_str().unwrap();
-        Server::start(&[&["--dir", dir, "--enable-protected-configs", "yes"], options].concat())
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("dump.rdb")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn field(client: &mut Client, name: &str) -> String {
-    let info = client.info("persistence");
-    let found = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    found.unwrap_or_else(|| panic!("{name} is not in INFO")).to_owned()
-}
-
-fn until(client: &mut Client, name: &str, value: &str) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while field(client, name) != value {
-        assert!(Instant::now() < end, "{name} does not become {value}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn ended(server: &mut Server) -> ExitStatus {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(status) = server.process.try_wait().unwrap() {
-            return status;
-        }
-        assert!(Instant::now() < end, "the server does not end");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use server::Client;
+use server::folder::{Folder, digest, ended, field, until};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 /// What redis-check-rdb says of a file, where there is one.
 fn is_whole(path: &Path) {
@@ -68,11 +17,6 @@ fn is_whole(path: &Path) {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("RDB looks OK"), "{said}");
     }
-}
-
-fn digest(client: &mut Client) -> String {
-    client.say("DEBUG DIGEST");
-    client.line()
 }
 
 /// Values of all types, small and large.
@@ -100,7 +44,7 @@ fn fill(client: &mut Client) {
 
 #[test]
 fn what_is_saved_in_the_background_comes_back() {
-    let folder = Folder::new("bgsave");
+    let folder = Folder::new();
     let mut server = folder.server(&[]);
     let mut client = server.client();
     fill(&mut client);
@@ -113,7 +57,7 @@ fn what_is_saved_in_the_background_comes_back() {
     assert_eq!(field(&mut client, "rdb_last_bgsave_status"), "ok");
     assert_eq!(field(&mut client, "rdb_changes_since_last_save"), "0");
     assert_eq!(field(&mut client, "rdb_saves"), "1");
-    is_whole(&folder.file());
+    is_whole(&folder.snapshot());
     client.check("MULTI", "+OK\r\n");
     client.check("BGSAVE", "+QUEUED\r\n");
     client.check("EXEC", "*1\r\n+Background saving scheduled\r\n");
@@ -122,7 +66,6 @@ fn what_is_saved_in_the_background_comes_back() {
     ended(&mut server);
     let server = folder.server(&[]);
     let mut client = server.client();
-    until(&mut client, "loading", "0");
     assert_eq!(digest(&mut client), before);
 }
 
@@ -130,11 +73,10 @@ fn what_is_saved_in_the_background_comes_back() {
 #[test]
 fn snapshots_under_load_keep_the_total() {
     const ACCOUNTS: usize = 300;
-    let folder = Folder::new("totals");
+    let folder = Folder::new();
     for round in 0..3 {
         let mut server = folder.server(&[]);
         let mut client = server.client();
-        until(&mut client, "loading", "0");
         if round == 0 {
             for i in 0..ACCOUNTS {
                 client.check(&format!("SET account:{i} 100"), "+OK\r\n");
@@ -168,21 +110,21 @@ fn snapshots_under_load_keep_the_total() {
 
 #[test]
 fn save_points_and_flushall_save_by_themselves() {
-    let folder = Folder::new("points");
+    let folder = Folder::new();
     let server = folder.server(&["--save", "1 3"]);
     let mut client = server.client();
     (0..3).for_each(|i| client.check(&format!("SET {i} 1"), "+OK\r\n"));
     until(&mut client, "rdb_saves", "1");
     assert_eq!(field(&mut client, "rdb_changes_since_last_save"), "0");
-    let size = std::fs::metadata(folder.file()).unwrap().len();
+    let size = std::fs::metadata(folder.snapshot()).unwrap().len();
     client.check("FLUSHALL", "+OK\r\n");
     until(&mut client, "rdb_saves", "2");
-    assert!(std::fs::metadata(folder.file()).unwrap().len() < size);
+    assert!(std::fs::metadata(folder.snapshot()).unwrap().len() < size);
 }
 
 #[test]
 fn while_saving_fails_writes_are_refused_and_the_server_does_not_end() {
-    let folder = Folder::new("misconf");
+    let folder = Folder::new();
     let mut server = folder.server(&["--save", "1000 1000000"]);
     let mut client = server.client();
     client.check("SET key value", "+OK\r\n");
@@ -210,6 +152,5 @@ fn while_saving_fails_writes_are_refused_and_the_server_does_not_end() {
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("temp-")), "{left:?}");
     let server = folder.server(&[]);
     let mut client = server.client();
-    until(&mut client, "loading", "0");
     client.check("GET key", "$5\r\nthird\r\n");
 }

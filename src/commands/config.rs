@@ -5,6 +5,7 @@ use super::notes::Notes;
 use super::{Args, Command, Cx, Error, Flags, Group, Shared, room};
 use crate::config::live::{Refusal, Rights, SetError};
 use crate::config::{Config, Guard, OomScoreAdj, PARAMS, Param, rewrite, table};
+use crate::db::Wants;
 use crate::resp::Reply;
 use crate::session::control::{Answer, Listen, Metrics, Order};
 use crate::session::registry::Client;
@@ -74,7 +75,7 @@ fn write_found<'a>(reply: &mut Reply, config: &Config, asked: impl Iterator<Item
             }
             continue;
         }
-        for param in PARAMS.iter().filter(|p| !p.hidden) {
+        for param in PARAMS.iter().filter(|p| !p.hidden && !p.quiet) {
             for name in param.redis_names() {
                 if glob::matches(pattern, name.as_bytes(), true) {
                     add(name.as_bytes(), name, param);
@@ -96,9 +97,9 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     }
     let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     let guard = cx.shared.config.get().enable_protected_configs;
-    // Nothing is loaded while commands run: the data set is in place before the server listens.
-    let rights = Rights { protected: permits(guard, &cx.session.client), loading: false };
     let shared = cx.shared;
+    let protected = permits(guard, &cx.session.client);
+    let rights = Rights { protected, loading: shared.persist.is_loading() };
     let result = shared.config.set_many(&pairs, rights, |old, new, _| apply(shared, old, new));
     match result {
         Ok(()) => {
@@ -140,9 +141,15 @@ pub fn permits(guard: Guard, client: &Client) -> bool {
 fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), Refusal> {
     let refuse = |name: &str, reason: String| Err((name.to_string(), reason));
     if old.dir != new.dir
-        && let Err(error) = std::env::set_current_dir(&new.dir)
+        && let Err(reason) = move_to(shared, &new.dir)
     {
-        return refuse("dir", crate::config::os_reason(&error));
+        return refuse("dir", reason);
+    }
+    if new.writes_files()
+        && !old.writes_files()
+        && let Err(reason) = shared.persist.place.claim()
+    {
+        return refuse(if new.appendonly { "appendonly" } else { "save" }, reason);
     }
     if (old.oom_score_adj, old.oom_score_adj_values)
         != (new.oom_score_adj, new.oom_score_adj_values)
@@ -169,6 +176,16 @@ fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), Refusal> {
         return refuse(name, reason);
     }
     Ok(())
+}
+
+/// Goes to another data directory, unless the log is written in the old one.
+fn move_to(shared: &Shared, dir: &str) -> Result<(), String> {
+    if shared.keyspace.wants(Wants::LOGGED) || shared.persist.rewrites.is_running() {
+        let text =
+            "the append only file is written in the old directory: set appendonly to no first";
+        return Err(text.into());
+    }
+    shared.persist.place.move_to(dir)
 }
 
 /// Where `config` wants the metrics port.

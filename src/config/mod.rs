@@ -277,6 +277,13 @@ config! {
     renamed_commands: Vec<(String, String)>,
 }
 
+impl Config {
+    /// Whether the server writes to its data directory by itself.
+    pub fn writes_files(&self) -> bool {
+        self.appendonly || !self.save.is_empty()
+    }
+}
+
 impl Default for Config {
     /// The defaults of the table. What depends on the machine is filled in here.
     fn default() -> Self {

@@ -86,6 +86,8 @@ pub struct Param {
     pub multi: bool,
     /// Patterns do not find it; its name does.
     pub hidden: bool,
+    /// Patterns do not find it, but people do: it is told of in help and on the page.
+    pub quiet: bool,
     /// CONFIG SET is refused while data is being loaded.
     pub deny_loading: bool,
     /// Lines in a file add up, until an empty one.
@@ -118,6 +120,7 @@ impl Param {
             sensitive: false,
             multi: false,
             hidden: false,
+            quiet: false,
             deny_loading: false,
             accumulates: false,
             computed: false,
@@ -143,6 +146,11 @@ impl Param {
 
     pub(super) const fn hidden(mut self) -> Self {
         self.hidden = true;
+        self
+    }
+
+    pub(super) const fn quiet(mut self) -> Self {
+        self.quiet = true;
         self
     }
 

@@ -88,7 +88,6 @@ const fn special(
 }
 
 const NO_REPLICATION: &str = "replication is not built yet";
-const NO_PERSISTENCE: &str = "persistence is not built yet";
 
 /// Every parameter.
 #[rustfmt::skip]
@@ -291,13 +290,13 @@ pub static PARAMS: &[Param] = &[
     Param::new("aof-checksums", boolean!(aof_checksums), "yes",
         "Put a checksum before each group of commands, in a line that Redis skips.").live().live(),
     Param::new("encryption-key-file", text!(encryption_key_file), "",
-        "Keys by which the append-only file is encrypted, a line of 64 hexadecimal digits each, the one to write with first. Redis cannot load such files.").hidden(),
+        "Keys by which the append-only file and snapshots are encrypted, a line of 64 hexadecimal digits each, the one to write with first. Redis cannot load such files.").quiet(),
     Param::new("rdb-key-save-delay", number!(rdb_key_save_delay, i32::MIN as i128, INT_MAX), "0",
         "Microseconds to wait after each key saved in the background, for tests; negative: keys to a microsecond.").live().hidden(),
     Param::new("key-load-delay", number!(key_load_delay, i32::MIN as i128, INT_MAX), "0",
-        "Microseconds to wait after each key loaded, for tests.").live().hidden().harness(NO_PERSISTENCE),
+        "Microseconds to wait after each key loaded, for tests; negative: keys to a microsecond.").live().hidden(),
     Param::new("loading-process-events-interval-bytes", number!(loading_process_events_interval_bytes, 1024, INT_MAX), "2097152",
-        "Bytes loaded between two looks at the network.").live().hidden().harness(NO_PERSISTENCE),
+        "Bytes loaded between two looks at the network.").live().hidden().harness("others serve clients while data is loaded"),
 
     // Replication
     Param::new("replicaof", special("HOST PORT | no one", special::replicaof, special::set_replicaof), "",

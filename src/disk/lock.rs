@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The name of the file, in the data directory.
@@ -17,7 +18,7 @@ pub const EXIT_LOCKED: u8 = 3;
 /// As long as it lives the directory is ours.
 #[derive(Debug)]
 pub struct Guard {
-    _file: File,
+    file: File,
 }
 
 impl Guard {
@@ -34,7 +35,7 @@ impl Guard {
             Ok(()) => {
                 // Who has it, for the message of the next; the lock does not depend on it.
                 let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -55,6 +56,15 @@ impl Guard {
             Err(TryLockError::Error(error)) => Err(text(&error)),
         }
     }
+
+    /// Whether this is the lock of `dir`, under whatever name: to take it twice would fail.
+    pub fn is_of(&self, dir: &Path) -> bool {
+        let place = |about: std::fs::Metadata| (about.dev(), about.ino());
+        let ours = self.file.metadata().map(place);
+        ours.is_ok_and(|ours| {
+            std::fs::metadata(dir.join(FILE)).is_ok_and(|about| place(about) == ours)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +76,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("eonkv-lock-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let first = Guard::take(&dir).unwrap();
+        assert!(first.is_of(&dir) && !first.is_of(&std::env::temp_dir()));
         let text = Guard::take(&dir).unwrap_err();
         assert!(text.contains(&format!("in use by process {}", std::process::id())), "{text}");
         drop(first);

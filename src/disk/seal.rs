@@ -329,6 +329,11 @@ impl<W: Write> Writer<W> {
         Ok(Self { out, sealer, at: HEADER as u64, plain: Vec::with_capacity(CHUNK) })
     }
 
+    /// What it is written to.
+    pub const fn out(&self) -> &W {
+        &self.out
+    }
+
     fn record(&mut self, kind: Kind) -> io::Result<()> {
         let mut record = Vec::with_capacity(self.plain.len() + RECORD + TAG);
         self.sealer.record(&mut record, (self.at, kind), &self.plain, (0, 0));
@@ -387,21 +392,35 @@ impl<R: Read> Reader<R> {
         Ok(Self { from, opener, at: HEADER as u64, plain, begin: 0, ended: false })
     }
 
+    /// Whether it is sealed.
+    pub const fn is_sealed(&self) -> bool {
+        self.opener.is_some()
+    }
+
     fn record(&mut self) -> io::Result<()> {
         let Some(opener) = &mut self.opener else { return Ok(()) };
-        let mut head = [0; RECORD];
-        self.from.read_exact(&mut head)?;
+        let at = self.at;
         let damaged = |why| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{why}, at offset {}", self.at))
+            let text = format!("it cannot be decrypted from offset {at} on: {why}");
+            io::Error::new(io::ErrorKind::InvalidData, text)
         };
+        let cut = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => damaged("it ends in the middle"),
+            _ => error,
+        };
+        let mut head = [0; RECORD];
+        self.from.read_exact(&mut head).map_err(cut)?;
         let head = Head::parse(&head).ok_or_else(|| damaged("a damaged record"))?;
         self.plain.resize(head.body(), 0);
-        self.from.read_exact(&mut self.plain)?;
-        opener.open(&head, self.at, &mut self.plain).map_err(damaged)?;
+        self.from.read_exact(&mut self.plain).map_err(cut)?;
+        opener.open(&head, at, &mut self.plain).map_err(damaged)?;
         self.plain.truncate(head.len);
         self.begin = 0;
         self.at += (RECORD + head.body()) as u64;
         self.ended = head.kind == Kind::StreamEnd;
+        if self.ended && self.from.read(&mut [0])? > 0 {
+            return Err(damaged("something stands behind its end"));
+        }
         Ok(())
     }
 }

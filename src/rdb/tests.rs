@@ -239,7 +239,8 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
 /// What redis-server 7.0.15 writes, and every other form there ever was (`tests/rdb_seeds.py`).
 #[test]
 fn every_form_is_read_and_none_that_is_cut() {
-    let seeds = seeds("restore");
+    let mut seeds = seeds("restore");
+    seeds.retain(|(name, _)| !name.starts_with("cve-")); // those are for `tests/weaknesses.rs`
     assert!(seeds.len() > 30);
     for (name, seed) in &seeds {
         let mut encoder = Encoder::for_payload(0, true);

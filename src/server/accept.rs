@@ -113,7 +113,8 @@ impl Acceptor {
             self.observe_memory(now);
             let ready: Vec<usize> = events.iter().map(|event| event.token().0).collect();
             if ready.contains(&SIGNALS.0) {
-                how = self.signals.shutdown(&self.shared.config.get());
+                let is_loading = self.shared.persist.is_loading();
+                how = self.signals.shutdown(&self.shared.config.get(), is_loading);
             }
             how = self.orders().or(how).filter(|how| self.save(*how));
             let count = self.tcp.len() + usize::from(self.unix.is_some());

@@ -7,14 +7,13 @@ use crate::config::{Config, REDIS_VERSION};
 use crate::db::{Access, Counters, Local, Wants};
 use crate::disk::base::BaseWriter;
 use crate::disk::read::Loaded;
-use crate::disk::seal::Keyring;
 use crate::disk::{self, Directory, Names, Options, RealDisk, read};
 use crate::log::{self, Order, Outside, Running};
 use crate::rdb::file::{Settings, Writer};
 use crate::session::pause::Conditions;
 use crate::sync::pin;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,18 +50,14 @@ pub fn start(shared: &Arc<Shared>) -> io::Result<Running> {
 }
 
 /// Opens the directory.
-pub fn directory(config: &Config) -> Result<Directory, String> {
-    let keys = match &*config.encryption_key_file {
-        "" => None,
-        file => Some(Arc::new(Keyring::read(Path::new(file))?)),
-    };
-    let directory = Directory::open(Arc::new(RealDisk), names(config));
+pub fn directory(shared: &Shared) -> Result<Directory, String> {
+    let directory = Directory::open(Arc::new(RealDisk), names(&shared.config.get()));
     let mut directory = directory.map_err(|error| error.to_string())?;
-    directory.set_keys(keys);
+    directory.set_keys(shared.persist.place.keys().cloned());
     Ok(directory)
 }
 
-/// Loads what is there, in this thread. Nobody else changes keys meanwhile.
+/// Loads what is there, in this thread. Nobody else changes keys meanwhile. The caller says when it has ended.
 pub fn load(shared: &Shared, directory: &mut Directory, seat: Seat<'_>) -> Result<Loaded, String> {
     let config = shared.config.get();
     let began = Instant::now();
@@ -73,7 +68,7 @@ pub fn load(shared: &Shared, directory: &mut Directory, seat: Seat<'_>) -> Resul
     let counts = replay.counts;
     drop(replay);
     shared.persist.rebase(shared.keyspace.total(Counters::changes));
-    shared.persist.end_loading(counts);
+    shared.persist.note_loaded(counts);
     let loaded = loaded.map_err(|error| error.to_string())?;
     if !loaded.is_empty {
         tracing::info!(
@@ -137,6 +132,7 @@ pub fn reload(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String
     shared.conditions.set(Conditions::LOADING, true);
     let result = load_again(shared, local, on);
     shared.conditions.set(Conditions::LOADING, false);
+    shared.persist.end_loading();
     if result.is_ok() {
         tracing::warn!("Append Only File loaded by DEBUG LOADAOF");
     }
@@ -158,7 +154,7 @@ fn load_again(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String
         *all = Libraries::default();
         Ok::<_, std::convert::Infallible>(())
     });
-    let mut directory = directory(&shared.config.get())?;
+    let mut directory = directory(shared)?;
     let loaded = load(shared, &mut directory, Seat::Lent(local));
     if on {
         want_effects(shared, local, true);

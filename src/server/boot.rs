@@ -8,13 +8,17 @@ use super::loading::Loading;
 use super::logging::{self, Log, Options};
 use super::saving::Saving;
 use super::start;
+use super::stop;
 use crate::clock::Clock;
+use crate::commands::persist::State;
+use crate::commands::persist::place::Place;
 use crate::commands::table::{rename, table};
 use crate::commands::{Shared, config, event};
 use crate::config::live::Live;
 use crate::config::{Config, Startup};
 use crate::db::Keyspace;
-use crate::disk::lock::{EXIT_LOCKED, Guard};
+use crate::disk::lock::EXIT_LOCKED;
+use crate::disk::seal::Keyring;
 use crate::metrics::process::random_id;
 use crate::metrics::{Metrics, Process};
 use crate::net::listen::{self, Listener};
@@ -108,11 +112,9 @@ fn serve(startup: Startup) -> Result<(), Refusal> {
     start::greet(&startup);
     tracing::info!("Running mode=standalone, port={}.", config.port);
     tracing::info!("Server initialized");
-    let result = lock(config).and_then(|guard| {
-        let result = run(startup.config, startup.file, &log);
-        drop(guard);
-        Ok(result?)
-    });
+    let place = Place::default();
+    let result = take(config, &place);
+    let result = result.and_then(|()| Ok(run((startup.config, startup.file), place, &log)?));
     if let Err(refusal) = &result {
         tracing::warn!("{}", refusal.text);
     }
@@ -120,23 +122,28 @@ fn serve(startup: Startup) -> Result<(), Refusal> {
     result
 }
 
-/// Keeps the working directory to ourselves, if anything is to be written there.
-fn lock(config: &Config) -> Result<Option<Guard>, Refusal> {
-    if !config.appendonly && config.save.is_empty() {
-        return Ok(None);
+/// Keeps the working directory to ourselves, if anything is to be written there, and reads the keys.
+fn take(config: &Config, place: &Place) -> Result<(), Refusal> {
+    if config.writes_files() {
+        place.claim().map_err(|text| Refusal { text, code: EXIT_LOCKED })?;
     }
-    let guard = Guard::take(Path::new("."));
-    guard.map(Some).map_err(|text| Refusal { text, code: EXIT_LOCKED })
+    if !config.encryption_key_file.is_empty() {
+        place.seal_with(Keyring::read(Path::new(&config.encryption_key_file))?);
+    }
+    Ok(())
 }
 
-fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Result<(), String> {
+/// A configuration, and the file that it came from.
+type Configured = (Config, Option<std::path::PathBuf>);
+
+fn run((mut config, file): Configured, place: Place, log: &Log) -> Result<(), String> {
     if !rename(&config.renamed_commands) {
         return Err("rename-command comes too late: the command table is in use".into());
     }
     raise_file_limit(&mut config);
     let (tcp, unix) = open(&config)?;
     write_pid(&config);
-    let shared = share(config, file);
+    let shared = share(config, file, place);
     let (watcher, own_log) = (Arc::downgrade(&shared), log.clone());
     shared.config.watch(move |old, new| {
         if old.loglevel != new.loglevel {
@@ -176,6 +183,12 @@ fn run(mut config: Config, file: Option<std::path::PathBuf>, log: &Log) -> Resul
     }
     acceptor.serve_metrics(http, metrics);
     acceptor.run();
+    if loading.is_under_way() {
+        // Nothing can be lost by it, and who wants the end need not wait for the rest of the file.
+        stop::clear(&shared.config.get());
+        log.flush();
+        std::process::exit(0);
+    }
     shared.control.stop(); // a script that runs ends now, and lets the background go
     drop(saving);
     drop(background);
@@ -197,7 +210,7 @@ fn applied(shared: &Shared, config: &Config) {
     }
 }
 
-fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared> {
+fn share(config: Config, config_file: Option<std::path::PathBuf>, place: Place) -> Arc<Shared> {
     let workers = config.io_threads.max(1) as usize;
     let clock = Arc::new(Clock::new());
     let started_ms = clock.now();
@@ -217,7 +230,7 @@ fn share(config: Config, config_file: Option<std::path::PathBuf>) -> Arc<Shared>
         process: Process::new(),
         log: Arc::default(),
         switches: crate::commands::debug::Switches::default(),
-        persist: crate::commands::persist::State::default(),
+        persist: State::at(place),
         catalog: crate::commands::scripting::Catalog::new(workers),
         config_file,
         config: Live::new(config),

@@ -8,14 +8,13 @@
 
 use super::aof;
 use crate::commands::Shared;
-use crate::commands::persist::load::{self, Mode};
+use crate::commands::persist::load::{self, Mode, Source};
 use crate::commands::persist::replay::Seat;
 use crate::db::{Access, Counters};
 use crate::rdb::file::{Batch, Counts, LoadError, Scanner};
 use crate::session::control::{Order, Shutdown};
 use crate::session::pause::Conditions;
-use crate::sync::pin;
-use std::fs::File;
+use crate::sync::{AtomicBool, Ordering, pin};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +26,11 @@ const QUEUE: usize = 2;
 
 /// A thread that loads, and what became of it.
 #[derive(Debug)]
-pub struct Loading(Option<JoinHandle<Result<(), String>>>);
+pub struct Loading {
+    thread: Option<JoinHandle<Result<(), String>>>,
+    /// It ends the server itself, because of what it found.
+    failed: Arc<AtomicBool>,
+}
 
 impl Loading {
     /// Begins to load the snapshot, if there is one.
@@ -39,7 +42,7 @@ impl Loading {
         let path = Path::new(&config.dbfilename);
         let opened = load::open(shared, path);
         let Some(scanner) = opened.map_err(|error| fatal(&error.to_string()))? else {
-            return Ok(Self(None));
+            return Ok(Self { thread: None, failed: Arc::default() });
         };
         Self::spawn(shared, move |shared| run(shared, scanner))
     }
@@ -50,10 +53,13 @@ impl Loading {
     ) -> Result<Self, String> {
         shared.conditions.set(Conditions::LOADING, true);
         let shared = Arc::clone(shared);
+        let failed: Arc<AtomicBool> = Arc::default();
+        let fails = Arc::clone(&failed);
         let thread = thread::Builder::new().name("loading".into());
         let thread = thread.spawn(move || {
             let result = load(&shared);
             if result.is_err() {
+                fails.store(true, Ordering::Release);
                 // What is wrong is said by who waits for the end.
                 shared
                     .control
@@ -63,29 +69,37 @@ impl Loading {
             }
             result
         });
-        thread.map(|thread| Self(Some(thread))).map_err(|error| format!("Cannot start: {error}"))
+        let thread = thread.map(|thread| Self { thread: Some(thread), failed });
+        thread.map_err(|error| format!("Cannot start: {error}"))
     }
 
     /// Begins to load the append-only file, and then to write it.
     fn start_log(shared: &Arc<Shared>) -> Result<Self, String> {
-        let mut directory = aof::directory(&shared.config.get())?;
+        let mut directory = aof::directory(shared)?;
         Self::spawn(shared, move |shared| {
             let mut local = shared.keyspace.sit();
             let loaded = aof::load(shared, &mut directory, Seat::Lent(&mut local))?;
             aof::begin(shared, &mut local, directory, &loaded)?;
             shared.conditions.set(Conditions::LOADING, false);
+            shared.persist.end_loading();
             Ok(())
         })
     }
 
     /// Whether there is nothing to load.
     pub const fn is_over(&self) -> bool {
-        self.0.is_none()
+        self.thread.is_none()
+    }
+
+    /// Whether it goes on, and nothing is wrong: then nobody need wait for it who wants to end.
+    pub fn is_under_way(&self) -> bool {
+        let goes_on = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        goes_on && !self.failed.load(Ordering::Acquire)
     }
 
     /// Waits for the end.
     pub fn end(self) -> Result<(), String> {
-        match self.0.map(JoinHandle::join) {
+        match self.thread.map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(result)) => result,
             Some(Err(_)) => Err("Loading the data ended by a panic".into()),
@@ -100,7 +114,7 @@ fn fatal(text: &str) -> String {
     )
 }
 
-fn run(shared: &Shared, mut scanner: Scanner<File>) -> Result<(), String> {
+fn run(shared: &Shared, mut scanner: Scanner<Source>) -> Result<(), String> {
     let began = Instant::now();
     let threads = shared.clients.workers().max(1);
     let (sender, batches) = sync_channel(QUEUE * threads);
@@ -128,23 +142,21 @@ fn run(shared: &Shared, mut scanner: Scanner<File>) -> Result<(), String> {
     result.map_err(|text| fatal(&text))?;
     load::report(counts);
     shared.persist.rebase(shared.keyspace.total(Counters::changes));
-    shared.persist.end_loading(counts);
+    shared.persist.note_loaded(counts);
     shared.conditions.set(Conditions::LOADING, false);
+    shared.persist.end_loading();
     tracing::info!("DB loaded from disk: {:.3} seconds", began.elapsed().as_secs_f64());
     Ok(())
 }
 
 fn scan(
     shared: &Shared,
-    scanner: &mut Scanner<File>,
+    scanner: &mut Scanner<Source>,
     sender: SyncSender<Batch>,
 ) -> Result<(), LoadError> {
     load::scan(shared, scanner, |batch| {
-        let stopped = || std::io::Error::other("loading was given up");
-        if shared.control.is_stopping() {
-            return Err(stopped().into());
-        }
-        sender.send(batch).map_err(|_| stopped().into())
+        let stopped = |_| std::io::Error::other("loading was given up").into();
+        sender.send(batch).map_err(stopped)
     })
 }
 

@@ -112,10 +112,11 @@ fn run(shared: &Arc<Shared>, local: &mut Local, why: Why) -> bool {
 }
 
 fn begin(shared: &Shared) -> Result<(), String> {
+    let _ours = shared.persist.place.claim()?;
     let config = shared.config.get();
     let last = shared.keyspace.journal.last();
     let now = shared.keyspace.clock.tick().unsigned_abs();
-    let directory = aof::directory(&config)?;
+    let directory = aof::directory(shared)?;
     let log = disk::Log::open_waiting(directory, aof::options(&config), last, now);
     let log = log.map_err(|error| error.to_string())?;
     shared.log.order(Order::Begin(Box::new(log), last));

@@ -11,7 +11,6 @@ use crate::session::control::Shutdown;
 use crate::session::pause::{Conditions, PauseKind};
 use crate::sync::{AtomicU64, Ordering, pin};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -85,11 +84,11 @@ fn background(shared: &Shared, local: &Local) {
     let manner = Manner { aof_base: false, incremental, policy };
     let (changes, cancelled) = (AtomicU64::new(0), &persist.jobs.cancelled);
     let at_cut = || changes.store(keyspace.total(Counters::changes), Ordering::Relaxed);
-    let result = save::replace(Path::new(&config.dbfilename), |file| {
+    let result = save::replace(shared, &config.dbfilename, |file| {
         let mut recorder = Recorder::new(shared, (file, manner), cancelled, at_cut)?;
         keyspace.snapshot(local, &mut recorder)?;
         let bytes = recorder.finish()?;
-        file.sync_all()?; // now, as whoever wants to save waits for what follows
+        file.close()?; // now, as whoever wants to save waits for what follows
         let turn = persist.turn.lock();
         match cancelled.load(Ordering::Relaxed) {
             true => Err(io::Error::new(io::ErrorKind::Interrupted, "it was cancelled")),

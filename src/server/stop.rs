@@ -25,8 +25,8 @@ impl Signals {
         Ok(Self { inner })
     }
 
-    /// How to stop, if a signal that came asks for it.
-    pub fn shutdown(&mut self, config: &Config) -> Option<Shutdown> {
+    /// How to stop, if a signal that came asks for it. Nothing is saved of data that `is_loading`.
+    pub fn shutdown(&mut self, config: &Config, is_loading: bool) -> Option<Shutdown> {
         let mut how = None;
         for signal in self.inner.pending() {
             let (name, on) = match signal {
@@ -34,6 +34,10 @@ impl Signals {
                 SIGINT => ("SIGINT", config.shutdown_on_sigint),
                 _ => continue,
             };
+            if is_loading {
+                tracing::warn!("Received shutdown signal during loading, exiting now.");
+                return Some(Shutdown { nosave: true, ..Shutdown::default() });
+            }
             tracing::warn!("Received {name} scheduling shutdown...");
             let ShutdownOn { save, nosave, now, force } = on;
             how = Some(Shutdown { save, nosave, now, force });
@@ -51,7 +55,12 @@ pub fn stop(shared: &Shared, threads: Vec<JoinHandle<()>>) {
             tracing::error!("A worker ended by a panic");
         }
     }
-    let config = shared.config.get();
+    clear(&shared.config.get());
+    tracing::warn!("Redis is now ready to exit, bye bye...");
+}
+
+/// Removes what the process has left outside.
+pub fn clear(config: &Config) {
     if !config.pidfile.is_empty() {
         tracing::info!("Removing the pid file.");
         remove(Path::new(&config.pidfile));
@@ -60,7 +69,6 @@ pub fn stop(shared: &Shared, threads: Vec<JoinHandle<()>>) {
         tracing::info!("Removing the unix socket file.");
         remove(Path::new(&config.unixsocket));
     }
-    tracing::warn!("Redis is now ready to exit, bye bye...");
 }
 
 fn remove(path: &Path) {

@@ -3,7 +3,7 @@
 use super::{Client, Server};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,9 +24,12 @@ impl Folder {
 
     /// A server that has loaded what is there.
     pub fn server(&self, options: &[&str]) -> Server {
-        let dir = self.0.to_str().unwrap();
-        let server =
-            Server::start(&[&["--dir", dir, "--enable-debug-command", "yes"], options].concat());
+        self.server_with(options, &[])
+    }
+
+    /// The same, with variables of its own.
+    pub fn server_with(&self, options: &[&str], variables: &[(&str, &str)]) -> Server {
+        let server = self.start_with(options, variables);
         let end = Instant::now() + Duration::from_secs(60);
         let mut client = server.client();
         loop {
@@ -37,6 +40,66 @@ impl Folder {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// A server that may still be loading what is there.
+    pub fn start(&self, options: &[&str]) -> Server {
+        self.start_with(options, &[])
+    }
+
+    fn start_with(&self, options: &[&str], variables: &[(&str, &str)]) -> Server {
+        let place = ["--dir", self.path(), "--enable-protected-configs", "yes"];
+        let options = [&place[..], &["--enable-debug-command", "yes"], options].concat();
+        Server::start_with(&options, variables)
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    /// Where the snapshot is.
+    pub fn snapshot(&self) -> PathBuf {
+        self.0.join("dump.rdb")
+    }
+
+    /// Where a log that was never rewritten is.
+    pub fn increment(&self) -> PathBuf {
+        self.0.join("appendonlydir/appendonly.aof.1.incr.aof")
+    }
+
+    /// Where the log's base is.
+    pub fn base(&self) -> PathBuf {
+        let files = std::fs::read_dir(self.0.join("appendonlydir")).unwrap();
+        let mut files = files.map(|file| file.unwrap().path());
+        files.find(|path| path.to_str().unwrap().contains(".base.")).unwrap()
+    }
+
+    /// The exit code of a server that is to refuse what is there, and what it says. No code: it was killed,
+    /// or it started all the same.
+    pub fn fails(&self, options: &[&str]) -> (Option<i32>, String) {
+        let said = self.0.join("said");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
+            .args(["--port", "0", "--save", "", "--unixsocket", "s", "--dir", self.path()])
+            .args(["--logfile", "said"])
+            .args(options)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            match process.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None if Instant::now() > end => {
+                    process.kill().unwrap();
+                    process.wait().unwrap();
+                    break None;
+                }
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        let text = std::fs::read(&said).map(|text| String::from_utf8_lossy(&text).into_owned());
+        let _ = std::fs::remove_file(said);
+        (status, text.unwrap_or_default())
     }
 
     /// The increments of the log, one after the other.
@@ -100,13 +163,26 @@ impl Drop for Redis {
 
 /// Ends a server in the orderly way.
 pub fn stop(mut server: Server) {
-    let mut client = server.client();
-    client.say("SHUTDOWN NOSAVE");
+    server.client().say("SHUTDOWN NOSAVE");
+    ended(&mut server);
+}
+
+/// Waits until a server has ended, as it was told to.
+pub fn ended(server: &mut Server) -> ExitStatus {
     let end = Instant::now() + Duration::from_secs(20);
-    while server.process.try_wait().unwrap().is_none() {
+    loop {
+        if let Some(status) = server.process.try_wait().unwrap() {
+            return status;
+        }
         assert!(Instant::now() < end, "the server does not end");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Ends a server as a crash would.
+pub fn kill(mut server: Server) {
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
 }
 
 /// A sum over all data.

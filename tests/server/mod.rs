@@ -5,6 +5,7 @@
 #![allow(dead_code)] // each test file uses what it needs
 
 pub mod folder;
+pub mod transfers;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,6 +36,11 @@ fn fresh_dir() -> PathBuf {
 
 impl Server {
     pub fn start(options: &[&str]) -> Self {
+        Self::start_with(options, &[])
+    }
+
+    /// With variables of its environment.
+    pub fn start_with(options: &[&str], variables: &[(&str, &str)]) -> Self {
         let own = (!options.contains(&"--dir")).then(fresh_dir);
         let dir: Vec<&str> = own.iter().flat_map(|dir| ["--dir", dir.to_str().unwrap()]).collect();
         for _ in 0..5 {
@@ -46,6 +52,7 @@ impl Server {
                 .args(["--save", ""])
                 .args(&dir)
                 .args(options)
+                .envs(variables.iter().copied())
                 .stdout(Stdio::null())
                 .spawn()
                 .unwrap();

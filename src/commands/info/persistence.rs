@@ -12,8 +12,12 @@ fn is_saving(snapshot: &Snapshot<'_>) -> bool {
 pub static FIELDS: &[Field] = &[
     int("loading", "Whether data is being loaded.", |s| i64::from(s.shared.persist.is_loading()))
         .gauge("redis_loading_dump_file"),
-    int("async_loading", "Whether data is being loaded beside the served data.", |_| 0)
-        .gauge("redis_async_loading"),
+    int(
+        "async_loading",
+        "Always 0: data is loaded beside the served data by replicas, which there are none of.",
+        |_| 0,
+    )
+    .gauge("redis_async_loading"),
     family("loading_<field>", "How far loading is, while data is being loaded.", loading),
     int("current_cow_peak", "Bytes copied for a snapshot, at most.", |_| 0),
     int("current_cow_size", "Bytes copied for a snapshot.", |s| {
@@ -138,7 +142,7 @@ fn loading(snapshot: &Snapshot<'_>, tell: &mut Tell<'_>) {
     let eta = if done == 0 { 1.0 } else { seconds / done as f64 * left as f64 };
     tell("loading_start_time", &(began / 1000).to_string());
     tell("loading_total_bytes", &total.to_string());
-    tell("loading_rdb_used_mem", "0");
+    tell("loading_rdb_used_mem", &snapshot.shared.persist.used_memory().to_string());
     tell("loading_loaded_bytes", &done.to_string());
     tell("loading_loaded_perc", &format!("{share:.2}"));
     tell("loading_eta_seconds", &format!("{eta:.0}"));

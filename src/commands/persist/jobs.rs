@@ -203,6 +203,7 @@ pub fn bgsave(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
              in order to schedule a BGSAVE whenever possible.",
         ));
     }
+    super::claim(cx.shared)?;
     if cx.session.in_exec && schedules {
         jobs.schedule(); // the state at the end of EXEC, not one in the middle
         return simple(cx, "Background saving scheduled");

@@ -7,11 +7,13 @@
 use super::super::Shared;
 use super::super::scripting::Interpreter;
 use super::super::scripting::catalog::Libraries;
+use super::delay::delay;
 use crate::db::{Access, Counters};
+use crate::disk::seal;
 use crate::rdb::Forms;
 use crate::rdb::file::{Batch, Counts, Inserter, LoadError, Scanner};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// How a snapshot is loaded.
@@ -32,39 +34,70 @@ pub fn size(shared: &Shared) -> u64 {
     shared.persist.loading().map_or(0, |(_, total, _)| total)
 }
 
+/// The file of a snapshot, sealed or not.
+pub type Source = seal::Reader<File>;
+
 /// Opens the snapshot; none if there is no such file.
-pub fn open(shared: &Shared, path: &Path) -> Result<Option<Scanner<File>>, LoadError> {
+pub fn open(shared: &Shared, path: &Path) -> Result<Option<Scanner<Source>>, LoadError> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let total = file.metadata().map_or(0, |about| about.len());
     let config = shared.config.get();
+    let keys = shared.persist.place.keys();
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let file = seal::Reader::new(file, keys.map(|keys| &**keys)).map_err(named)?;
+    if keys.is_some() && !file.is_sealed() {
+        let path = path.display();
+        tracing::warn!(
+            "The snapshot {path} is not encrypted; the next one will be, there is a key"
+        );
+    }
     let scanner = Scanner::new(file, shared.keyspace.databases(), config.rdbchecksum)?;
     shared.persist.begin_loading(shared.keyspace.clock.now(), total);
-    tell(&scanner.aux);
     Ok(Some(scanner))
 }
 
-fn tell(aux: &[(Vec<u8>, Vec<u8>)]) {
-    for (name, value) in aux {
-        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+/// What the snapshot says of itself, once it has said it.
+pub fn tell(shared: &Shared, aux: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+    for (name, value) in aux.drain(..) {
+        let (name, value) = (String::from_utf8_lossy(&name), String::from_utf8_lossy(&value));
         tracing::debug!("The snapshot says {name}: {value}");
+        if name == "used-mem" {
+            shared.persist.set_used_memory(value.parse().unwrap_or(0));
+        }
     }
 }
 
-/// Scans to the end, and gives each batch to `take`, which says whether it wants more.
+/// Scans to the end, and gives each batch to `take`, which says whether it wants more. Ends early if the
+/// server does.
 pub fn scan<R: Read>(
     shared: &Shared,
     scanner: &mut Scanner<R>,
     mut take: impl FnMut(Batch) -> Result<(), LoadError>,
 ) -> Result<(), LoadError> {
     while let Some(batch) = scanner.next()? {
+        tell(shared, &mut scanner.aux);
+        let keys = batch.records.len();
         take(batch)?;
         shared.persist.progress(scanner.position());
+        linger(shared, keys as u64, shared.config.get().key_load_delay)?;
     }
+    scanner.close()?; // the end of a sealed file is part of what it is
     Ok(())
+}
+
+/// An error if the server is to end, after a delay of so much for each key, if a test wants that.
+pub fn linger(shared: &Shared, keys: u64, each: i32) -> Result<(), LoadError> {
+    let heed = || match shared.control.is_stopping() {
+        true => Err(LoadError::from(io::Error::other("loading was given up"))),
+        false => Ok(()),
+    };
+    heed()?;
+    delay(keys, each, heed)
 }
 
 /// Takes over the libraries of a snapshot (L2).
@@ -98,7 +131,8 @@ pub fn from_disk(
     let result = result.map_err(|error| error.to_string());
     let result = result.and_then(|()| functions(shared, &scanner.functions, mode));
     shared.persist.rebase(shared.keyspace.total(Counters::changes));
-    shared.persist.end_loading(inserter.counts);
+    shared.persist.note_loaded(inserter.counts);
+    shared.persist.end_loading();
     report(inserter.counts);
     result.map(|()| true)
 }

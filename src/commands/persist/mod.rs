@@ -6,15 +6,18 @@
 //! whole one, the last that succeeded.
 
 pub mod base;
+mod delay;
 pub mod jobs;
 pub mod load;
+mod output;
+pub mod place;
 pub mod recorder;
 pub mod replay;
 pub mod rewrite;
 pub mod save;
 
 use super::notes::{Notes, at};
-use super::{Args, Command, Cx, Error, Flags, Group, scripting};
+use super::{Args, Command, Cx, Error, Flags, Group, Shared, scripting};
 use crate::rdb::file::Counts;
 use crate::sync::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
@@ -61,8 +64,8 @@ pub static COMMANDS: &[Command] = &[
         ),
 ];
 
-/// How far loading is, and what became of loading and saving so far. Relaxed throughout: figures for
-/// INFO, each by itself.
+/// How far loading is, and what became of loading and saving so far. Relaxed but for the end of
+/// loading: figures for INFO, each by itself.
 #[derive(Debug, Default)]
 pub struct State {
     loading: AtomicBool,
@@ -70,6 +73,8 @@ pub struct State {
     began: AtomicI64,
     total: AtomicU64,
     done: AtomicU64,
+    /// Bytes of memory that the data took where the file was written, as far as that says so.
+    used_memory: AtomicU64,
     loaded_keys: AtomicU64,
     expired_keys: AtomicU64,
     /// When the data was last saved, Unix milliseconds; 0 for never.
@@ -84,17 +89,35 @@ pub struct State {
     pub jobs: jobs::Jobs,
     /// Rewriting the log.
     pub rewrites: rewrite::Rewrites,
+    /// The data directory.
+    pub place: place::Place,
     /// How often the server was to end and did not, because saving failed.
     refusals: AtomicU64,
 }
 
 impl State {
+    /// In a data directory.
+    pub fn at(place: place::Place) -> Self {
+        Self { place, ..Self::default() }
+    }
+
     /// Data is being loaded from now on, of a file of `total` bytes.
     pub fn begin_loading(&self, now: i64, total: u64) {
         self.began.store(now, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
         self.done.store(0, Ordering::Relaxed);
+        self.used_memory.store(0, Ordering::Relaxed);
         self.loading.store(true, Ordering::Relaxed);
+    }
+
+    /// What the file says that the data took in memory.
+    pub fn set_used_memory(&self, bytes: u64) {
+        self.used_memory.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The same.
+    pub fn used_memory(&self) -> u64 {
+        self.used_memory.load(Ordering::Relaxed)
     }
 
     /// So many bytes of it are loaded.
@@ -102,16 +125,20 @@ impl State {
         self.done.store(done, Ordering::Relaxed);
     }
 
-    /// It is loaded.
-    pub fn end_loading(&self, counts: Counts) {
+    /// What became of its keys.
+    pub fn note_loaded(&self, counts: Counts) {
         self.loaded_keys.store(counts.loaded, Ordering::Relaxed);
         self.expired_keys.store(counts.expired, Ordering::Relaxed);
-        self.loading.store(false, Ordering::Relaxed);
+    }
+
+    /// It is loaded, and clients are served: who reads that nothing is loading is not refused.
+    pub fn end_loading(&self) {
+        self.loading.store(false, Ordering::Release);
     }
 
     /// Whether data is being loaded.
     pub fn is_loading(&self) -> bool {
-        self.loading.load(Ordering::Relaxed)
+        self.loading.load(Ordering::Acquire)
     }
 
     /// Since when in Unix milliseconds, bytes of the file, and bytes done.
@@ -183,11 +210,17 @@ fn lastsave(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes the data directory, or says who has it.
+fn claim(shared: &Shared) -> Result<(), Error> {
+    shared.persist.place.claim().map(drop).map_err(|text| format!("ERR {text}").into())
+}
+
 fn run_save(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     let shared = cx.shared;
     if shared.persist.jobs.is_running() {
         return Err(Error::new("ERR Background save already in progress"));
     }
+    claim(shared)?;
     match cx.db.exclusive(|access, _| save::to_disk(shared, access)) {
         None => Err(scripting::busy(cx)),
         Some(false) => Err(Error::new("ERR")),

@@ -5,6 +5,7 @@
 //! gigabytes that nobody has begun to write.
 
 use super::super::Shared;
+use super::delay::delay;
 use super::save::head;
 use crate::config::{EvictionPolicy, REDIS_VERSION};
 use crate::db::snapshot::{Saved, Sink};
@@ -17,14 +18,11 @@ use crate::types::image::Image;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
 
 /// Bytes that gather before they go to the file.
 const GATHERED: usize = 256 * 1024;
 /// Bytes after which the file is forced to the disk.
 const SYNCED: u64 = 4 * 1024 * 1024;
-/// The longest sleep of a delay.
-const STEP: Duration = Duration::from_millis(10);
 
 /// What waits to be written to the file.
 #[derive(Debug, Default)]
@@ -186,22 +184,8 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
 
     /// Waits as long as a test wants it.
     fn delay(&mut self) -> io::Result<()> {
-        let (keys, delay) =
-            (std::mem::take(&mut self.keys), self.shared.config.get().rdb_key_save_delay);
-        let each = u64::from(delay.unsigned_abs());
-        let micros = match delay {
-            0 => return Ok(()),
-            1.. => keys.saturating_mul(each),
-            _ => keys / each,
-        };
-        let end = Instant::now() + Duration::from_micros(micros);
-        while let Some(left) =
-            end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-        {
-            self.heed()?;
-            std::thread::sleep(left.min(STEP));
-        }
-        Ok(())
+        let each = self.shared.config.get().rdb_key_save_delay;
+        delay(std::mem::take(&mut self.keys), each, || self.heed())
     }
 }
 

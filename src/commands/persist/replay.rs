@@ -99,6 +99,7 @@ impl<'s> Replay<'s> {
         self.since += 1;
         if self.since >= BATCH {
             self.since = 0;
+            self.local.config = self.shared.config.get();
             self.seat.local().between_batches(pin);
         }
         let mut db = Access::new(
@@ -166,11 +167,15 @@ impl Sink for Replay<'_> {
         let mode = Mode::default();
         let mut inserter = load::inserter(self.shared, LONG_AGO, mode);
         while let Some(batch) = scanner.next().map_err(text)? {
+            load::tell(self.shared, &mut scanner.aux);
             let pin = self.pin.get_or_insert_with(pin);
             self.seat.local().between_batches(pin);
             let mut db = Access::new(&self.shared.keyspace, self.seat.local(), pin, 0);
             db.policy = super::super::policy(&self.local.config);
             inserter.insert(&mut db, &batch).map_err(text)?;
+            self.shared.persist.progress(scanner.position()); // the first file of all
+            let each = self.shared.config.get().key_load_delay;
+            load::linger(self.shared, batch.records.len() as u64, each).map_err(text)?;
         }
         self.counts += inserter.counts;
         load::functions(self.shared, &scanner.functions, mode)?;
@@ -178,9 +183,8 @@ impl Sink for Replay<'_> {
     }
 
     fn command(&mut self, words: &[&[u8]], _: Place<'_>) -> Result<(), String> {
-        if self.shared.control.is_stopping() {
-            return Err("loading was given up".into());
-        }
+        let each = self.local.config.key_load_delay;
+        load::linger(self.shared, 1, each).map_err(|error| error.to_string())?;
         let mut args = std::mem::take(&mut self.args);
         args.clear();
         words.iter().for_each(|word| args.push(word));

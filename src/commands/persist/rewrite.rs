@@ -133,6 +133,7 @@ pub fn bgrewriteaof(cx: &mut Cx<'_>, _: Args<'_>) -> Result<(), Error> {
     if persist.rewrites.is_running() {
         return Err(Error::new("ERR Background append only file rewriting already in progress"));
     }
+    super::claim(cx.shared)?;
     let later = persist.jobs.is_running() || cx.session.in_exec;
     persist.rewrites.want(!later);
     persist.jobs.rouse();

@@ -1,6 +1,7 @@
 //! Writing the file of a snapshot.
 
 use super::super::Shared;
+use super::output::Output;
 use crate::config::{EvictionPolicy, REDIS_VERSION};
 use crate::db::{Access, Counters, Key, Policy};
 use crate::rdb::Value;
@@ -18,7 +19,7 @@ pub fn to_disk(shared: &Shared, access: &mut Access<'_>) -> bool {
     let _turn = shared.persist.turn.lock();
     let config = shared.config.get();
     let changes = shared.keyspace.total(Counters::changes);
-    let result = replace(Path::new(&config.dbfilename), |file| write(shared, access, file));
+    let result = replace(shared, &config.dbfilename, |file| write(shared, access, file));
     match &result {
         Ok(bytes) => {
             tracing::info!("DB saved on disk: {bytes} bytes");
@@ -30,16 +31,24 @@ pub fn to_disk(shared: &Shared, access: &mut Access<'_>) -> bool {
     result.is_ok()
 }
 
-/// Puts a file that `fill` writes in the place of `path`, whole and on the disk, or leaves what is there.
-pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+/// Puts a file that `fill` writes in the place of `name`, whole and on the disk, or leaves what is there.
+/// It is sealed if there are keys, and goes where it began if `dir` changes meanwhile.
+pub fn replace<T>(
+    shared: &Shared,
+    name: &str,
+    fill: impl FnOnce(&mut Output) -> io::Result<T>,
+) -> io::Result<T> {
+    let place = &shared.persist.place;
+    let _ours = place.claim().map_err(io::Error::other)?;
+    let path = &std::path::absolute(name)?;
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let temporary = format!("temp-{}-{number}.rdb", std::process::id());
     let temporary = path.parent().unwrap_or(Path::new("")).join(temporary);
-    let written = File::create(&temporary).and_then(|mut file| {
+    let written = File::create(&temporary).and_then(|file| {
+        let mut file = Output::new(file, place.keys())?;
         let value = fill(&mut file)?;
-        file.flush()?;
-        file.sync_all()?;
+        file.close()?;
         fs::rename(&temporary, path)?;
         Ok(value)
     });
@@ -58,7 +67,7 @@ pub fn replace<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) ->
 }
 
 /// Writes all data; the size. The caller is alone in the keyspace.
-pub fn write(shared: &Shared, access: &mut Access<'_>, out: &mut File) -> io::Result<u64> {
+pub fn write(shared: &Shared, access: &mut Access<'_>, out: &mut Output) -> io::Result<u64> {
     let config = shared.config.get();
     let settings = Settings {
         server: REDIS_VERSION,

@@ -181,6 +181,11 @@ impl<R: Read> Scanner<R> {
         Ok(Some(Batch { bytes, records, dialect, expected }))
     }
 
+    /// Reads what stands behind the end, which says nothing, for the sake of a source that looks at it.
+    pub fn close(&mut self) -> io::Result<()> {
+        io::copy(&mut self.from, &mut io::sink()).map(drop)
+    }
+
     /// What was read beyond the end, and where the rest is to be had.
     pub fn into_rest(mut self) -> (Vec<u8>, R) {
         (self.block.split_off(self.at), self.from)

@@ -1,0 +1,58 @@
+//! The data directory as this process has it: whether it is ours, and with which keys files are sealed.
+//!
+//! It is taken when there is first something to write there, which may be long after the start, and kept
+//! until the end or until `dir` is another one. Who is writing holds it by itself: a snapshot that was
+//! begun before `dir` changed ends where it began, and nobody else may come there before.
+
+use crate::disk::lock::Guard;
+use crate::disk::seal::Keyring;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Place {
+    guard: Mutex<Option<Arc<Guard>>>,
+    keys: OnceLock<Arc<Keyring>>,
+}
+
+impl Place {
+    /// The keys of the start. Once.
+    pub fn seal_with(&self, keys: Keyring) {
+        // A second call would be a mistake in the wiring; the first keys stay in force.
+        let _ = self.keys.set(Arc::new(keys));
+    }
+
+    /// The keys by which files are sealed, if they are.
+    pub fn keys(&self) -> Option<&Arc<Keyring>> {
+        self.keys.get()
+    }
+
+    /// Takes the working directory, if it is not ours yet, for as long as what is returned lives at
+    /// least. The error says who has it.
+    pub fn claim(&self) -> Result<Arc<Guard>, String> {
+        let mut guard = self.guard.lock();
+        if let Some(guard) = &*guard {
+            return Ok(Arc::clone(guard));
+        }
+        let taken = Arc::new(Guard::take(Path::new("."))?);
+        *guard = Some(Arc::clone(&taken));
+        Ok(taken)
+    }
+
+    /// Makes `dir` the working directory. If the old one is ours the new one must become so.
+    pub fn move_to(&self, dir: &str) -> Result<(), String> {
+        let mut guard = self.guard.lock();
+        let taken = match &*guard {
+            Some(old) if old.is_of(Path::new(dir)) => None,
+            Some(_) => Some(Guard::take(Path::new(dir))?),
+            None => None,
+        };
+        std::env::set_current_dir(dir).map_err(|error| crate::config::os_reason(&error))?;
+        if let Some(taken) = taken {
+            *guard = Some(Arc::new(taken));
+        }
+        Ok(())
+    }
+}
