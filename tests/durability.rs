@@ -7,100 +7,13 @@
 
 mod server;
 
-use server::folder::{Folder, digest, field, stop, until};
-use server::{Client, Server, request};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use server::folder::{Folder, digest, field, kill, stop, until};
+use server::transfers::{ALWAYS, EVERYSEC, Load, check, rounds, under_load, while_loaded};
+use server::{Client, Server, random, request};
+use std::io::Read;
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-const ALWAYS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
-const EVERYSEC: &[&str] = &["--appendonly", "yes", "--appendfsync", "everysec"];
-
-fn rounds() -> usize {
-    let rounds = std::env::var("EONKV_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok());
-    rounds.unwrap_or(3)
-}
-
-/// A client that pushes numbers in order onto its own list, adds to its own counter and moves money in a
-/// transaction, in pipelines, until the server dies. Counts what was acknowledged.
-fn load(port: u16, number: usize, acknowledged: &AtomicU64, stop: &AtomicBool) {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return };
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let (list, counter) = (format!("list:{number}"), format!("counter:{number}"));
-    let mut next = 0_u64;
-    while !stop.load(Ordering::Relaxed) {
-        let mut batch = Vec::new();
-        for _ in 0..16 {
-            next += 1;
-            let text = next.to_string();
-            let amount = (next % 7).to_string();
-            let (from, to) = (format!("account:{}", next % 5), format!("account:{}", next % 3 + 5));
-            batch.extend(request(&[b"RPUSH", list.as_bytes(), text.as_bytes()]));
-            batch.extend(request(&[b"INCR", counter.as_bytes()]));
-            batch.extend(request(&[b"MULTI"]));
-            batch.extend(request(&[b"DECRBY", from.as_bytes(), amount.as_bytes()]));
-            batch.extend(request(&[b"INCRBY", to.as_bytes(), amount.as_bytes()]));
-            batch.extend(request(&[b"EXEC"]));
-        }
-        if stream.write_all(&batch).is_err() {
-            return;
-        }
-        // Each round replies `:n :n +OK +QUEUED +QUEUED *2 :n :n`: eight lines.
-        let mut lines = 0;
-        let mut buffer = [0; 4096];
-        while lines < 16 * 8 {
-            match stream.read(&mut buffer) {
-                Ok(n) if n > 0 => {
-                    lines += buffer[..n].iter().filter(|byte| **byte == b'\n').count();
-                    acknowledged.store(next - 16 + (lines / 8) as u64, Ordering::SeqCst);
-                }
-                _ => return,
-            }
-        }
-    }
-}
-
-/// Runs `work` on a server under the load of four clients, ends it, and returns what each client was told.
-fn under_load(server: Server, work: impl FnOnce(&Server), end: impl FnOnce(Server)) -> Vec<u64> {
-    let acknowledged: Vec<Arc<AtomicU64>> = (0..4).map(|_| Arc::default()).collect();
-    let over = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = acknowledged
-        .iter()
-        .enumerate()
-        .map(|(number, acknowledged)| {
-            let (acknowledged, over, port) =
-                (Arc::clone(acknowledged), Arc::clone(&over), server.port);
-            std::thread::spawn(move || load(port, number, &acknowledged, &over))
-        })
-        .collect();
-    work(&server);
-    end(server);
-    over.store(true, Ordering::Relaxed);
-    clients.into_iter().for_each(|client| client.join().unwrap());
-    acknowledged.iter().map(|count| count.load(Ordering::SeqCst)).collect()
-}
-
-/// Lists are `1, 2, 3 …` without a gap, counters and lists agree up to what a cut between them may leave, and
-/// no money came or went. Returns how far each client's list goes.
-fn check(client: &mut Client) -> Vec<u64> {
-    let total: i64 = (0..8).map(|i| value(client, &format!("GET account:{i}"))).sum();
-    assert_eq!(total, 0, "half a transaction is there");
-    (0..4)
-        .map(|number| {
-            client.say(&format!("LRANGE list:{number} 0 -1"));
-            let list = client.texts();
-            let is_whole = list.iter().enumerate().all(|(i, text)| *text == (i + 1).to_string());
-            assert!(is_whole, "list {number} has gaps");
-            let counted = value(client, &format!("GET counter:{number}"));
-            let len = list.len() as i64;
-            assert!(counted == len || counted == len - 1, "{counted} counted, {len} pushed");
-            list.len() as u64
-        })
-        .collect()
-}
 
 /// Lets redis-server load the log and write it anew. False if there is none.
 fn through_redis(folder: &Folder) -> bool {
@@ -113,23 +26,12 @@ fn through_redis(folder: &Folder) -> bool {
     true
 }
 
-fn value(client: &mut Client, command: &str) -> i64 {
-    client.say(command);
-    let head = client.line();
-    if head == "$-1" { 0 } else { client.line().parse().unwrap() }
-}
-
-fn kill(mut server: Server) {
-    server.process.kill().unwrap();
-    server.process.wait().unwrap();
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_with_always() {
     for round in 0..rounds() {
         let folder = Folder::new();
         let pause = Duration::from_millis(100 + round as u64 * 37 % 200);
-        let told = under_load(folder.server(ALWAYS), |_| std::thread::sleep(pause), kill);
+        let told = under_load(folder.server(ALWAYS), |_, _| std::thread::sleep(pause), kill);
         let server = folder.server(ALWAYS);
         let kept = check(&mut server.client());
         for (told, kept) in told.iter().zip(&kept) {
@@ -140,12 +42,19 @@ fn nothing_acknowledged_is_lost_with_always() {
 }
 
 #[test]
-fn what_everysec_keeps_is_a_prefix() {
+fn what_everysec_keeps_is_a_prefix_up_to_about_now() {
     for round in 0..rounds() {
         let folder = Folder::new();
         let pause = Duration::from_millis(150 + round as u64 * 53 % 300);
-        under_load(folder.server(EVERYSEC), |_| std::thread::sleep(pause), kill);
-        check(&mut folder.server(EVERYSEC).client());
+        let mut safe = Vec::new();
+        let work = |_: &Server, load: &Load| {
+            std::thread::sleep(pause);
+            safe = load.told();
+            std::thread::sleep(Duration::from_secs(2)); // the window, on a busy machine
+        };
+        under_load(folder.server(EVERYSEC), work, kill);
+        let kept = check(&mut folder.server(EVERYSEC).client());
+        assert!(safe.iter().zip(&kept).all(|(safe, kept)| kept >= safe), "{safe:?} {kept:?}");
     }
 }
 
@@ -153,7 +62,7 @@ fn what_everysec_keeps_is_a_prefix() {
 fn rewrites_under_load_lose_and_double_nothing() {
     for round in 0..rounds() {
         let folder = Folder::new();
-        let rewrite = |server: &Server| {
+        let rewrite = |server: &Server, _: &Load| {
             let mut client = server.client();
             for i in 0..4 {
                 let preamble = if (round + i) % 2 == 0 { "yes" } else { "no" };
@@ -182,10 +91,47 @@ fn rewrites_under_load_lose_and_double_nothing() {
     }
 }
 
+/// BGREWRITEAOF and BGSAVE under load: what is loaded afterwards, from either, is what was there.
+#[test]
+fn log_and_snapshot_say_the_same() {
+    for round in 0..rounds() {
+        let (folder, copy) = (Folder::new(), Folder::new());
+        let server = folder.server(ALWAYS);
+        let save = |client: &mut Client| {
+            client.check("BGSAVE", "+Background saving started\r\n");
+            until(client, "rdb_bgsave_in_progress", "0");
+            assert_eq!(field(client, "rdb_last_bgsave_status"), "ok");
+        };
+        while_loaded(&server, || {
+            let mut client = server.client();
+            for _ in 0..2 {
+                std::thread::sleep(Duration::from_millis(30 + round as u64 * 41 % 100));
+                client.say("BGREWRITEAOF");
+                assert!(client.line().starts_with('+'));
+                until(&mut client, "aof_rewrite_in_progress", "0");
+                save(&mut client);
+            }
+            std::fs::copy(folder.snapshot(), copy.snapshot()).unwrap();
+        });
+        let mut client = server.client();
+        let sum = digest(&mut client);
+        save(&mut client);
+        assert_eq!(digest(&mut client), sum);
+        kill(server);
+        let server = folder.server(ALWAYS);
+        assert_eq!(digest(&mut server.client()), sum, "round {round}: the log says something else");
+        kill(server);
+        let server = folder.server(&[]);
+        assert_eq!(digest(&mut server.client()), sum, "round {round}: the snapshot does");
+        // The one that was made under load is of one instant: no gaps, and all the money is there.
+        check(&mut copy.server(&[]).client());
+    }
+}
+
 #[test]
 fn the_log_is_turned_on_and_off_while_clients_write() {
     let folder = Folder::new();
-    let toggle = |server: &Server| {
+    let toggle = |server: &Server, _: &Load| {
         let mut client = server.client();
         for _ in 0..3 {
             client.check("CONFIG SET appendonly yes", "+OK\r\n");
@@ -253,9 +199,8 @@ fn waitaof_comes_back_when_the_disk_has_it() {
     );
 }
 
-#[test]
-fn a_cut_tail_is_its_longest_prefix_and_damage_is_refused() {
-    let folder = Folder::new();
+/// A log whose last group is a transaction.
+fn small_log(folder: &Folder) -> Vec<u8> {
     let server = folder.server(ALWAYS);
     let mut client = server.client();
     for i in 1..=20 {
@@ -266,10 +211,17 @@ fn a_cut_tail_is_its_longest_prefix_and_damage_is_refused() {
     client.check("SET b 1", "+QUEUED\r\n");
     client.check("EXEC", "*2\r\n+OK\r\n+OK\r\n");
     stop(server);
-    let path = folder.0.join("appendonlydir/appendonly.aof.1.incr.aof");
-    let whole = std::fs::read(&path).unwrap();
-    for cut in [1, 5, 20, 40, 60, 100, 200] {
-        std::fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+    std::fs::read(folder.increment()).unwrap()
+}
+
+/// At every byte of the last records, and further towards the beginning the more rounds there are.
+#[test]
+fn a_cut_tail_is_its_longest_prefix() {
+    let folder = Folder::new();
+    let whole = small_log(&folder);
+    let mut least = usize::MAX;
+    for cut in 1..whole.len().min(60 * rounds()) {
+        std::fs::write(folder.increment(), &whole[..whole.len() - cut]).unwrap();
         let server = folder.server(ALWAYS);
         let mut client = server.client();
         let both = client.int("EXISTS a b");
@@ -277,23 +229,47 @@ fn a_cut_tail_is_its_longest_prefix_and_damage_is_refused() {
         client.say("LRANGE l 0 -1");
         let list = client.texts();
         assert!(list.iter().enumerate().all(|(i, text)| *text == (i + 1).to_string()));
+        assert!(list.len() <= least, "cut by {cut}: more than before");
+        least = list.len();
         kill(server);
     }
-    // One flipped bit in the middle: refused, with the place.
-    for at in [whole.len() / 3, whole.len() / 2] {
-        let mut damaged = whole.clone();
-        damaged[at] ^= 1;
-        std::fs::write(&path, &damaged).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
-            .args(["--port", "0", "--save", "", "--appendonly", "yes", "--unixsocket"])
-            .arg(folder.0.join("socket"))
-            .arg("--dir")
-            .arg(&folder.0)
-            .output()
-            .unwrap();
-        assert!(!output.status.success(), "a flipped bit at {at} was served");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(said.contains("appendonly.aof.1.incr.aof"), "{said}");
+    assert!(least < 20, "no record was cut");
+}
+
+/// One bit anywhere, in the log, its base, or a snapshot: the start is refused, with words, not with a crash.
+#[test]
+fn a_flipped_bit_is_found() {
+    let folder = Folder::new();
+    let whole = small_log(&folder);
+    let mut state = 88_172_645_463_325_252;
+    let mut flips = |path: &Path, whole: &[u8], options: &[&str], name: &str| {
+        for _ in 0..5 * rounds() {
+            let (at, bit) = (random(&mut state) % whole.len(), random(&mut state) % 8);
+            let mut damaged = whole.to_vec();
+            damaged[at] ^= 1 << bit;
+            std::fs::write(path, &damaged).unwrap();
+            let (code, said) = folder.fails(options);
+            assert!(code == Some(1), "bit {bit} of byte {at} of {name}: {code:?} {said}");
+            assert!(said.contains(name), "bit {bit} of byte {at}: {said}");
+        }
+        std::fs::write(path, whole).unwrap();
+    };
+    flips(&folder.increment(), &whole, ALWAYS, "appendonly.aof.1.incr.aof");
+    let server = folder.server(ALWAYS);
+    let mut client = server.client();
+    client.check("DEBUG POPULATE 1000 key 20", "+OK\r\n");
+    client.check("SAVE", "+OK\r\n");
+    client.check("BGREWRITEAOF", "+Background append only file rewriting started\r\n");
+    until(&mut client, "aof_rewrite_in_progress", "0");
+    let sum = digest(&mut client);
+    stop(server);
+    let base = folder.base();
+    let name = base.file_name().unwrap().to_str().unwrap();
+    flips(&base, &std::fs::read(&base).unwrap(), ALWAYS, name);
+    let snapshot = std::fs::read(folder.snapshot()).unwrap();
+    flips(&folder.snapshot(), &snapshot, &[], "Fatal error loading the DB");
+    for options in [ALWAYS, &[]] {
+        assert_eq!(digest(&mut folder.server(options).client()), sum);
     }
 }
 
