@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes the seeds of the fuzz targets `restore` and `rdb`, which the library's tests read, too.
 
-    tests/rdb_seeds.py PORT      of a redis-server 7.0.15 without data that nobody else uses
+    tests/rdb_seeds.py           those by which Redis' weaknesses were used, named after them
+    tests/rdb_seeds.py PORT      all, of a redis-server 7.0.15 without data that nobody else uses
 
 What this server writes is asked of it (DUMP, SAVE); forms that older and newer ones write are built
 here by their descriptions. A seed of `restore` is a type and a value, without version and sum.
@@ -111,6 +112,102 @@ def old_forms():
     yield "hash-times-listpack", b"\x19" + time(far) + text(listpack(b"a", b"x", far, b"b", b"y", 0))
 
 
+def hll(opcodes):
+    return b"HYLL\x01\x00\x00\x00" + bytes(7) + b"\x80" + opcodes  # no count is remembered
+
+
+def repeated(pair, count):
+    """LZF of two bytes so many times."""
+    left, packed = 2 * count - 2, b"\x01" + pair
+    while left > 8:
+        run = min(left, 264)
+        if 0 < left - run < 9:
+            run -= 9
+        packed += bytes([7 << 5, run - 9, 1])
+        left -= run
+    packed += b"" if left == 0 else bytes([left - 1]) + (pair * 4)[:left]
+    return packed
+
+
+def packed_text(packed, size):
+    return b"\xc3" + b"\x80" + struct.pack(">I", len(packed)) + b"\x80" + struct.pack(">I", size) + packed
+
+
+def stream(pending, consumers):
+    """One entry 5-1, and a group with what is said to be pending, with whom."""
+    pack = listpack(1, 0, 1, b"f", 0, 2, 0, 0, b"v", 4)
+    out = b"\x0f" + length(1) + text(struct.pack(">QQ", 5, 1)) + text(pack) + length(1) + length(6) + length(4)
+    out += length(1) + text(b"g") + length(9) + length(1) + length(len(pending))
+    out += b"".join(struct.pack(">QQ", *id) + time(1000) + length(1) for id in pending)
+    out += length(len(consumers))
+    for name, ids in consumers:
+        out += text(name) + time(1000) + length(len(ids)) + b"".join(struct.pack(">QQ", *id) for id in ids)
+    return out
+
+
+def weaknesses():
+    """Inputs of the kinds that Redis' weaknesses were about; `tests/weaknesses.rs` says what becomes of each."""
+    # A HyperLogLog that says more registers than there are, and one whose sum of runs overflows 32 bits.
+    past = hll(b"\x7f\xff" * 2)
+    yield "restore", "cve-2019-10192", b"\x00" + text(past)
+    yield "restore", "cve-2019-10193", b"\x00" + text(hll(b"\x7f\xff\xfc"))
+    head = hll(b"")
+    runs = 131072
+    sparse = bytes([len(head) - 1]) + head + repeated(b"\x7f\xff", runs) + b"\x00\xfc"
+    yield "restore", "cve-2025-32023", b"\x00" + packed_text(sparse, len(head) + 2 * runs + 1)
+    # Elements of ziplists and listpacks whose lengths overflow 32 bits.
+    huge = b"\x00\x80" + struct.pack(">I", 0xFFFFFFFF) + b"aaaaaaaa"
+    for kind, name in ((0x0A, "list"), (0x0C, "zset"), (0x0D, "hash")):
+        body = struct.pack("<IIH", len(huge) + 11, 10, 1) + huge + b"\xff"
+        yield "restore", "cve-2021-32628-" + name, bytes([kind]) + text(body)
+    huge = b"\xf0" + struct.pack("<I", 0xFFFFFFFA) + b"aaaaaaaa"
+    body = struct.pack("<IH", len(huge) + 7, 1) + huge + b"\xff"
+    yield "restore", "cve-2021-32627-hash", b"\x10" + text(body)
+    yield "restore", "cve-2021-32627-stream", b"\x0f" + length(1) + text(bytes(16)) + text(body) + length(1) * 3 + length(0)
+    yield "restore", "cve-2021-32627-total", b"\x11" + text(struct.pack("<IH", 0xFFFFFFFF, 2) + body[6:])
+    # More numbers than there are bytes, as a product of 32 bits.
+    for width in (2, 4, 8):
+        count = (1 << 32) // width + 1
+        yield "restore", "cve-2021-32687-%d" % (8 * width), b"\x0b" + text(struct.pack("<II", width, count & 0xFFFFFFFF) + bytes(width))
+    yield "restore", "cve-2021-29478", b"\x0b" + text(struct.pack("<II", 8, 0x20000000))
+    # What is pending was deleted long ago, far more of it than is asked for.
+    gone = [(9, n) for n in range(40)]
+    yield "restore", "cve-2022-31144", stream(gone, [(b"c", gone)])
+    yield "restore", "cve-2022-35951", stream(gone[:1], [(b"c", gone[:1])])
+    # Something that would be freed twice: pending with two consumers, with one twice, a consumer twice.
+    one = [(5, 1)]
+    yield "restore", "cve-2026-66373-two-owners", stream(one, [(b"a", one), (b"b", one)])
+    yield "restore", "cve-2026-66373-one-twice", stream(one, [(b"a", one * 2)])
+    yield "restore", "cve-2026-66373-consumer", stream(one, [(b"a", one), (b"a", [])])
+    yield "restore", "cve-2026-66373-field", b"\x10" + text(listpack(b"a", 1, b"a", 2))
+    yield "restore", "cve-2026-66373-member", b"\x11" + text(listpack(b"a", 1, b"a", 2))
+    # Structure that points beyond itself.
+    yield "restore", "cve-2026-25243-lzf", b"\x00\xc3" + length(4) + length(60) + b"\xe0\xff\x7f\x00"
+    yield "restore", "cve-2026-25243-lzf-size", b"\x00" + packed_text(b"\x00a", 0xFFFFFFFF)
+    yield "restore", "cve-2026-25243-back", b"\x10" + text(listpack(b"a", 1)[:-2] + b"\x7f\xff")
+    last = bytearray(ziplist(b"a", b"b"))
+    last[4:8] = struct.pack("<I", 0xFFFFFFF0)
+    yield "restore", "cve-2026-25243-last", b"\x0a" + text(bytes(last))
+    yield "restore", "cve-2026-25243-count", b"\x12" + b"\x81" + struct.pack(">Q", (1 << 64) - 1) + b"\x02" + text(listpack(b"a"))
+    yield "restore", "cve-2026-25243-empty", b"\x12" + length(1) + b"\x02" + text(listpack())
+    # The value of a module.
+    yield "restore", "cve-2026-21864", b"\x07\x81" + struct.pack(">Q", 0x4D5B0F7E2C3A1004) + length(2) + length(5) + length(0)
+    # A score that is no number.
+    yield "restore", "cve-2023-28856-zset", b"\x05" + length(1) + text(b"a") + struct.pack("<d", float("nan"))
+    # Counts and lengths that are announced, and nothing behind them.
+    yield "aof", "cve-2021-32675-count", b"*2147483647\r\n$3\r\nSET\r\n"
+    yield "aof", "cve-2021-32675-length", b"*2\r\n$3\r\nGET\r\n$2147483647\r\nx"
+    yield "aof", "cve-2021-21309-length", b"*2\r\n$3\r\nGET\r\n$18446744073709551615\r\nx"
+    # A name longer than any path, which smashed the stack of redis-check-aof.
+    yield "manifest", "cve-2025-27151", b"file " + b"a" * 5000 + b" seq 1 type b\n"
+
+
+def write_weaknesses():
+    for target, name, seed in weaknesses():
+        with open(os.path.join(SEEDS, target, name), "wb") as out:
+            out.write(seed)
+
+
 def fill(c):
     c("SET", "number", 12345)
     c("SET", "text", "some text")
@@ -140,6 +237,9 @@ def fill(c):
 
 
 def main():
+    write_weaknesses()
+    if len(sys.argv) < 2:
+        return
     c = Client(int(sys.argv[1]))
     c("FLUSHALL")
     fill(c)

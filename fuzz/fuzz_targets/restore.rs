@@ -104,9 +104,11 @@ const ABOUT: &[(&str, &[&str])] = &[
 ];
 
 fuzz_target!(|data: &[u8]| {
-    let Some((version, value)) = data.split_first() else { return };
-    let mut payload = value.to_vec();
-    let version: u16 = if version & 1 == 0 { 12 } else { 80 };
+    // A type, whose highest bit says by whose version the value is to be taken, and the value.
+    let Some((kind, value)) = data.split_first() else { return };
+    let mut payload = vec![kind & 0x7f];
+    payload.extend_from_slice(value);
+    let version: u16 = if kind & 0x80 == 0 { 12 } else { 80 };
     payload.extend_from_slice(&version.to_le_bytes());
     payload.extend_from_slice(&sum::of(&payload).to_le_bytes());
     SERVER.with_borrow_mut(|server| {
