@@ -61,6 +61,21 @@ impl Output {
         self.tail.extend_from_slice(message);
     }
 
+    /// Sends a message that others get as well, if nothing is queued before it. Returns the bytes
+    /// written.
+    pub fn send_shared(&mut self, socket: &mut Socket, message: &Bytes) -> io::Result<usize> {
+        if !self.is_empty() {
+            self.tell(message);
+            return self.flush(socket);
+        }
+        let written = taken(socket.write(message))?;
+        if written == message.len() {
+            return Ok(written);
+        }
+        self.push(message.slice(written..));
+        Ok(written + self.flush(socket)?)
+    }
+
     /// Makes a piece of the small messages.
     fn seal(&mut self) {
         if !self.tail.is_empty() {
@@ -190,6 +205,11 @@ mod tests {
             for size in [7, SMALL - 1, SMALL, 3] {
                 let message = Bytes::from(vec![b'm'; size]);
                 output.tell(&message);
+                want.extend_from_slice(&message);
+            }
+            if round % 2 == 0 {
+                let message = Bytes::from(vec![b's'; 300 * round as usize + 1]);
+                output.send_shared(&mut socket, &message).unwrap();
                 want.extend_from_slice(&message);
             }
             if round % 7 == 0

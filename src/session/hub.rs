@@ -20,7 +20,7 @@ use crate::types::glob::Pattern;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What can be listened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub struct Topic {
 #[derive(Debug)]
 struct Group {
     worker: usize,
-    clients: Vec<Arc<Client>>,
+    /// Shared with whoever delivers to them.
+    clients: Arc<Vec<Arc<Client>>>,
 }
 
 impl Topic {
@@ -56,10 +57,10 @@ impl Topic {
     }
 
     /// The listeners of `worker`, for delivery.
-    pub fn listeners(&self, worker: usize) -> Vec<Arc<Client>> {
+    pub fn listeners(&self, worker: usize) -> Arc<Vec<Arc<Client>>> {
         let groups = self.groups.lock();
         let group = groups.iter().find(|group| group.worker == worker);
-        group.map_or_else(Vec::new, |group| group.clients.clone())
+        group.map_or_else(Arc::default, |group| Arc::clone(&group.clients))
     }
 
     fn len(&self) -> usize {
@@ -70,8 +71,8 @@ impl Topic {
         let mut groups = self.groups.lock();
         let worker = client.origin.worker;
         match groups.iter_mut().find(|group| group.worker == worker) {
-            Some(group) => group.clients.push(Arc::clone(client)),
-            None => groups.push(Group { worker, clients: vec![Arc::clone(client)] }),
+            Some(group) => Arc::make_mut(&mut group.clients).push(Arc::clone(client)),
+            None => groups.push(Group { worker, clients: Arc::new(vec![Arc::clone(client)]) }),
         }
     }
 
@@ -79,7 +80,7 @@ impl Topic {
     fn leave(&self, client: &Client) -> bool {
         let mut groups = self.groups.lock();
         for group in groups.iter_mut().filter(|group| group.worker == client.origin.worker) {
-            group.clients.retain(|other| other.id != client.id);
+            Arc::make_mut(&mut group.clients).retain(|other| other.id != client.id);
         }
         groups.retain(|group| !group.clients.is_empty());
         groups.is_empty()
@@ -122,25 +123,76 @@ impl Posted {
 #[derive(Debug)]
 pub struct Frames {
     resp2: Bytes,
-    resp3: Bytes,
+    /// Made when somebody asks for it.
+    resp3: OnceLock<Bytes>,
 }
 
 impl Frames {
     fn new(words: &[&[u8]]) -> Self {
-        let encode = |resp3: bool| {
-            let length = words.iter().map(|word| word.len() + 16).sum::<usize>() + 16;
-            let mut reply = Reply::with_capacity(length);
-            reply.resp3 = resp3;
-            reply.push(words.len());
-            words.iter().for_each(|word| reply.bulk(word));
-            Bytes::from(std::mem::take(&mut reply.bytes))
-        };
-        Self { resp2: encode(false), resp3: encode(true) }
+        let length = words.iter().map(|word| word.len() + 16).sum::<usize>() + 16;
+        let mut reply = Reply::with_capacity(length);
+        reply.push(words.len());
+        words.iter().for_each(|word| reply.bulk(word));
+        Self { resp2: Bytes::from(std::mem::take(&mut reply.bytes)), resp3: OnceLock::new() }
     }
 
     /// The bytes for a client of this protocol.
-    pub const fn of(&self, resp3: bool) -> &Bytes {
-        if resp3 { &self.resp3 } else { &self.resp2 }
+    pub fn of(&self, resp3: bool) -> &Bytes {
+        if !resp3 {
+            return &self.resp2;
+        }
+        self.resp3.get_or_init(|| {
+            let mut bytes = self.resp2.to_vec();
+            bytes.iter_mut().take(1).for_each(|kind| *kind = b'>'); // all that differs
+            bytes.into()
+        })
+    }
+}
+
+/// Messages of a topic that came one after the other: they go to each listener in one piece.
+#[derive(Debug)]
+pub struct Run {
+    /// What they are about.
+    pub topic: Arc<Topic>,
+    first: Arc<Frames>,
+    rest: Vec<Arc<Frames>>,
+    bytes: usize,
+}
+
+impl Run {
+    /// It begins with this one.
+    pub fn new(topic: Arc<Topic>, first: Arc<Frames>) -> Self {
+        let bytes = first.resp2.len();
+        Self { topic, first, rest: Vec::new(), bytes }
+    }
+
+    /// Adds one that follows. It comes back if it is about another topic, or they grow too large to be
+    /// copied into one piece.
+    pub fn add(
+        &mut self,
+        topic: Arc<Topic>,
+        frames: Arc<Frames>,
+    ) -> Result<(), (Arc<Topic>, Arc<Frames>)> {
+        /// Up to here a copy, made once for all listeners, costs less than a piece more for each.
+        const MOST: usize = 64 * 1024;
+        if !Arc::ptr_eq(&self.topic, &topic) || self.bytes + frames.resp2.len() > MOST {
+            return Err((topic, frames));
+        }
+        self.bytes += frames.resp2.len();
+        self.rest.push(frames);
+        Ok(())
+    }
+
+    /// All of them, for clients of this protocol.
+    pub fn joined(&self, resp3: bool) -> Bytes {
+        let first = self.first.of(resp3);
+        if self.rest.is_empty() {
+            return first.clone();
+        }
+        let mut all = Vec::with_capacity(self.bytes);
+        all.extend_from_slice(first);
+        self.rest.iter().for_each(|frames| all.extend_from_slice(frames.of(resp3)));
+        all.into()
     }
 }
 
@@ -392,5 +444,19 @@ mod tests {
         let frames = Frames::new(&[b"message", b"c", b"\r\n"]);
         assert_eq!(&frames.of(false)[..], &b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
         assert_eq!(&frames.of(true)[..], &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n\r\n\r\n"[..]);
+    }
+
+    #[test]
+    fn a_run_is_its_messages_in_their_order() {
+        let topic = Arc::new(Topic::new(Kind::Channel, b"c"));
+        let frames = |text: &[u8]| Arc::new(Frames::new(&[text]));
+        let mut run = Run::new(Arc::clone(&topic), frames(b"1"));
+        assert_eq!(run.joined(false), run.first.resp2);
+        assert!(run.add(Arc::clone(&topic), frames(b"2")).is_ok());
+        assert_eq!(&run.joined(false)[..], b"*1\r\n$1\r\n1\r\n*1\r\n$1\r\n2\r\n");
+        assert_eq!(&run.joined(true)[..], b">1\r\n$1\r\n1\r\n>1\r\n$1\r\n2\r\n");
+        let other = Arc::new(Topic::new(Kind::Channel, b"c"));
+        assert!(run.add(other, frames(b"3")).is_err(), "of the same name, but another");
+        assert!(run.add(topic, frames(&[b'x'; 66_000])).is_err());
     }
 }

@@ -1,9 +1,11 @@
 //! Letters that other threads put into the worker's mailbox: messages, invalidations, ends of waits.
 //!
-//! Messages are queued with the connections that they are for, and each of those is written to once, when
-//! all letters were read.
+//! A connection that messages are for is written to once, when all letters were read. Messages of one
+//! channel in a row become one piece, which all listeners share; if no letter follows, it is not queued
+//! with them either, as then most of what a delivery costs beside the kernel's part is that.
 
 use super::{Conn, Fate, ROLL_CALL_TURNS, STOP_WAIT, Why, Worker};
+use crate::session::hub::Run;
 use crate::session::mail::{Mail, RollCall, Then, Unblock};
 use crate::session::tracking::broken;
 use crate::session::{Client, Flag};
@@ -16,62 +18,95 @@ use std::time::Instant;
 impl Worker {
     /// Does what letters ask for.
     pub(super) fn read_mail(&mut self) {
+        let mut run: Option<Run> = None;
         while let Some(mail) = self.next_mail() {
-            match mail {
-                Mail::Close(client) => self.with(&client, |_, _| Fate::Close),
-                Mail::Deliver(client, bytes) => {
-                    self.with(&client, |worker, conn| worker.deliver(conn, bytes));
+            let Mail::Message(topic, frames) = mail else {
+                if let Some(run) = run.take() {
+                    self.tell(&run, false);
                 }
-                Mail::Message(topic, frames) => {
-                    for client in topic.listeners(self.engine.local.worker) {
-                        self.with(&client, |worker, conn| {
-                            worker.queue(conn, frames.of(conn.session.resp3))
-                        });
+                self.do_as_asked(mail);
+                continue;
+            };
+            match run.as_mut() {
+                None => run = Some(Run::new(topic, frames)),
+                Some(run) => {
+                    if let Err((topic, frames)) = run.add(topic, frames) {
+                        self.tell(run, false);
+                        *run = Run::new(topic, frames);
                     }
                 }
-                Mail::Stale(client, invalid, redirected) => {
-                    self.with(&client, |worker, conn| {
-                        let listens = redirected && conn.session.subscriptions.is_some();
-                        match () {
-                            () if conn.session.resp3 => worker.queue(conn, invalid.push()),
-                            () if listens => worker.queue(conn, invalid.message()),
-                            () => Fate::Keep,
-                        }
-                    });
-                }
-                Mail::Broken(client, id) => self.with(&client, |worker, conn| {
-                    if conn.session.resp3 { worker.queue(conn, &broken(id)) } else { Fate::Keep }
-                }),
-                Mail::Unblock(client, how) => {
-                    self.with(&client, |worker, conn| worker.unblock(conn, how));
-                }
-                Mail::Served(client, reply) => self.with(&client, |worker, conn| {
-                    if conn.session.waiting.is_none() {
-                        return Fate::Keep;
-                    }
-                    conn.parked.iter_mut().for_each(|parked| parked.withheld = reply.to_vec());
-                    worker.go_on(conn)
-                }),
-                Mail::Ready(client, ready) => self.with(&client, |worker, conn| {
-                    if let Some(ready) = worker.engine.serve(&mut conn.session, ready) {
-                        let client = Arc::clone(&conn.session.client);
-                        worker.deferred.push_back(Mail::Ready(client, ready));
-                    }
-                    Fate::Keep
-                }),
-                Mail::Monitor(bytes) => self.monitor(&bytes),
-                Mail::Resume => self.resume_all(),
-                Mail::RollCall(call) => self.calls.push((call, ROLL_CALL_TURNS)),
-                Mail::Again(client) => self.with(&client, |_, conn| {
-                    if let Some(parked) = conn.parked.as_mut().filter(|p| p.why == Why::Again) {
-                        parked.until = 0;
-                    }
-                    Fate::Keep
-                }),
-                Mail::Stop => self.stop_at = Some(Instant::now() + STOP_WAIT),
             }
         }
+        if let Some(run) = run {
+            self.tell(&run, true);
+        }
         self.flush_told();
+    }
+
+    /// Sends messages to their listeners: at once if they are the `last` of all letters.
+    fn tell(&mut self, run: &Run, last: bool) {
+        let mut joined = [None, None];
+        for client in run.topic.listeners(self.engine.local.worker).iter() {
+            self.with(client, |worker, conn| {
+                let resp3 = conn.session.resp3;
+                let piece: &mut Option<Bytes> = &mut joined[usize::from(resp3)];
+                let piece = piece.get_or_insert_with(|| run.joined(resp3));
+                if last && conn.output.is_empty() && !worker.is_barred(conn) {
+                    return worker.send_shared(conn, piece);
+                }
+                worker.queue(conn, piece)
+            });
+        }
+    }
+
+    fn do_as_asked(&mut self, mail: Mail) {
+        match mail {
+            Mail::Close(client) => self.with(&client, |_, _| Fate::Close),
+            Mail::Deliver(client, bytes) => {
+                self.with(&client, |worker, conn| worker.deliver(conn, bytes));
+            }
+            Mail::Message(topic, frames) => self.tell(&Run::new(topic, frames), false),
+            Mail::Stale(client, invalid, redirected) => {
+                self.with(&client, |worker, conn| {
+                    let listens = redirected && conn.session.subscriptions.is_some();
+                    match () {
+                        () if conn.session.resp3 => worker.queue(conn, invalid.push()),
+                        () if listens => worker.queue(conn, invalid.message()),
+                        () => Fate::Keep,
+                    }
+                });
+            }
+            Mail::Broken(client, id) => self.with(&client, |worker, conn| {
+                if conn.session.resp3 { worker.queue(conn, &broken(id)) } else { Fate::Keep }
+            }),
+            Mail::Unblock(client, how) => {
+                self.with(&client, |worker, conn| worker.unblock(conn, how));
+            }
+            Mail::Served(client, reply) => self.with(&client, |worker, conn| {
+                if conn.session.waiting.is_none() {
+                    return Fate::Keep;
+                }
+                conn.parked.iter_mut().for_each(|parked| parked.withheld = reply.to_vec());
+                worker.go_on(conn)
+            }),
+            Mail::Ready(client, ready) => self.with(&client, |worker, conn| {
+                if let Some(ready) = worker.engine.serve(&mut conn.session, ready) {
+                    let client = Arc::clone(&conn.session.client);
+                    worker.deferred.push_back(Mail::Ready(client, ready));
+                }
+                Fate::Keep
+            }),
+            Mail::Monitor(bytes) => self.monitor(&bytes),
+            Mail::Resume => self.resume_all(),
+            Mail::RollCall(call) => self.calls.push((call, ROLL_CALL_TURNS)),
+            Mail::Again(client) => self.with(&client, |_, conn| {
+                if let Some(parked) = conn.parked.as_mut().filter(|p| p.why == Why::Again) {
+                    parked.until = 0;
+                }
+                Fate::Keep
+            }),
+            Mail::Stop => self.stop_at = Some(Instant::now() + STOP_WAIT),
+        }
     }
 
     /// Writes once to each client that messages were queued for.
@@ -103,6 +138,15 @@ impl Worker {
         }
         conn.output.tell(message);
         if self.is_over_output(conn, conn.output.len()) { Fate::Close } else { Fate::Keep }
+    }
+
+    /// Sends a message to a client that nothing is queued for.
+    fn send_shared(&self, conn: &mut Conn, message: &Bytes) -> Fate {
+        if self.is_over_output(conn, message.len()) {
+            return Fate::Close;
+        }
+        let sent = conn.output.send_shared(&mut conn.socket, message);
+        self.wrote(sent)
     }
 
     fn deliver(&mut self, conn: &mut Conn, bytes: Bytes) -> Fate {
