@@ -50,6 +50,23 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// The number that eight digits spell; all are looked at together.
+#[inline]
+pub fn parse_eight(text: [u8; 8]) -> Option<u64> {
+    let word = u64::from_le_bytes(text); // the first digit is the lowest byte
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    // Digits are 0x30 to 0x39: the high half is 3, also after six more.
+    let carried = word.wrapping_add(0x0606_0606_0606_0606);
+    if (word & HIGH) ^ ZEROS | (carried & HIGH) ^ ZEROS != 0 {
+        return None;
+    }
+    // Neighbours become one number each: eight of one digit, four of two, two of four.
+    let pairs = ((word ^ ZEROS).wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
 /// Appends the canonical decimal form.
 pub fn write_i64(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
@@ -170,6 +187,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn eight_digits_are_what_they_say(value in 0u64..100_000_000, other: [u8; 8]) {
+            let text = format!("{value:08}");
+            prop_assert_eq!(parse_eight(text.as_bytes().try_into().unwrap()), Some(value));
+            let digits = other.iter().all(u8::is_ascii_digit);
+            prop_assert_eq!(parse_eight(other).is_some(), digits);
+            for at in 0..8 {
+                let mut text: [u8; 8] = text.as_bytes().try_into().unwrap();
+                text[at] = other[at];
+                let digits = text.iter().all(u8::is_ascii_digit);
+                prop_assert_eq!(parse_eight(text).is_some(), digits);
+            }
+        }
+
         #[test]
         fn integers_round_trip(value: i64) {
             let mut out = Vec::new();

@@ -115,8 +115,11 @@ fn digits(arg: &[u8]) -> Option<f64> {
     if arg.is_empty() || arg.len() > EXACT {
         return None;
     }
-    let mut sum = 0;
-    for byte in arg {
+    let (mut sum, mut rest) = (0, arg);
+    if let Some((eight, more)) = arg.split_first_chunk() {
+        (sum, rest) = (number::parse_eight(*eight)?, more);
+    }
+    for byte in rest {
         match byte.wrapping_sub(b'0') {
             digit @ 0..=9 => sum = sum * 10 + u64::from(digit),
             _ => return None,

@@ -35,7 +35,7 @@ mod tests;
 mod turn;
 mod walk;
 
-pub(in crate::types) use pages::{PAGE, Pages};
+pub(in crate::types) use pages::Pages;
 pub use turn::{Shares, Turn};
 pub use walk::View;
 
@@ -210,11 +210,6 @@ impl<L: Layout> Table<L> {
     #[cfg(test)]
     pub(in crate::types) const fn set_divisible(&mut self, divisible: bool) {
         self.divisible = divisible;
-    }
-
-    /// What keys are hashed with.
-    pub(in crate::types) const fn seed(&self) -> u64 {
-        self.hashing.seed
     }
 
     /// The hash of a key, which the methods below want.
@@ -449,7 +444,6 @@ impl<L: Layout> Table<L> {
 #[derive(Debug, Clone)]
 pub(in crate::types) struct Hashing {
     state: SeedableRandomState,
-    pub(in crate::types) seed: u64,
 }
 
 impl Hashing {
@@ -464,12 +458,12 @@ impl Hashing {
             };
             (seed, SharedSeed::from_u64(seed.rotate_left(32)))
         });
-        Self { state: SeedableRandomState::with_seed(*seed, shared), seed: *seed }
+        Self { state: SeedableRandomState::with_seed(*seed, shared) }
     }
 
     pub(in crate::types) fn with_seed(seed: u64) -> Self {
         let shared = SharedSeed::global_fixed();
-        Self { state: SeedableRandomState::with_seed(seed, shared), seed }
+        Self { state: SeedableRandomState::with_seed(seed, shared) }
     }
 
     #[inline(always)]

@@ -95,15 +95,14 @@ impl Block {
         self.places[at] = place;
     }
 
-    /// Gives an entry another score, if it keeps its place for certain.
-    pub(super) fn rescore(&mut self, at: usize, score: f64) -> bool {
-        let fits = at > 0
-            && at + 1 < self.len
-            && self.scores[at - 1] < score
-            && score < self.scores[at + 1];
-        if fits {
-            self.scores[at] = score;
-        }
-        fits
+    /// Whether an entry would keep its place for certain with this score.
+    pub(super) fn fits(&self, at: usize, score: f64) -> bool {
+        let scores = self.scores();
+        at > 0 && at + 1 < scores.len() && scores[at - 1] < score && score < scores[at + 1]
+    }
+
+    /// Gives an entry another score, with which it keeps its place.
+    pub(super) fn rescore(&mut self, at: usize, score: f64) {
+        self.scores[at] = score;
     }
 }

@@ -1,13 +1,13 @@
 //! A sorted set as it was at one instant, to be read in pieces while the set itself goes on changing.
 //!
-//! It shares all memory with the set ([`super::shelves`], [`crate::types::table`]) but the towers of
+//! It shares all memory with the set ([`super::shelves`], [`crate::types::table`]) but the nodes of
 //! its order; what a change would overwrite it copies first, a shelf, a chunk or a page of the member
 //! table at a time. So only those take the member table who ask for scores.
 
 use super::SortedSet;
-use super::list::Order;
 use super::members::{Members, score_of};
 use super::range::{Backward, Cut, Forward};
+use super::tree::Order;
 
 /// The set at that instant.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Frozen {
 
     /// How many entries lie before a cut.
     pub fn rank_of(&self, cut: &Cut<'_>) -> usize {
-        self.order.seek(cut, &self.members).rank()
+        self.order.rank(&self.order.seek(cut, &self.members))
     }
 
     /// `count` entries from `rank` on, upwards, as far as there are any.

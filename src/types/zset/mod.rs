@@ -1,12 +1,12 @@
 //! Sorted sets: the compact form ([`small`]), the large form, and one [`view`] and one [`draft`] of both.
 //!
-//! The large form is an unrolled skiplist and a member table over one store.
+//! The large form is a counting tree and a member table over one store.
 //!
 //! ```text
 //!   index (hash of member) ──► place ──► members: score, bytes, once each
 //!   order (score, member)  ──► place ──►
 //! ```
-//! - [`list`]: the order, links over [`block`]s, so that rank, position and ranges take logarithmic time;
+//! - [`tree`]: the order, [`node`]s over [`block`]s, so that rank, position and ranges take logarithmic time;
 //! - [`range`]: cuts between entries and walks from them, from which all range commands follow;
 //! - [`members`]: the contents and the index, from member to place: a [`super::table`].
 //!
@@ -14,7 +14,7 @@
 //! buckets and one chunk of at most 64 KiB; nothing is rehashed or copied as a whole. A range is
 //! removed block by block, and a set to be dropped comes apart in steps ([`Remains`]).
 //!
-//! **Memory** follows the members down: blocks and chunks go back as soon as they are empty. Towers,
+//! **Memory** follows the members down: blocks and chunks go back as soon as they are empty. Nodes,
 //! directories and chained buckets wait for the next members, about 3 bytes for each that the set
 //! ever held at once. Places and ranks are `u32`: a set is good for 2^31 members.
 //!
@@ -29,14 +29,15 @@ mod draft;
 #[cfg(test)]
 mod form_tests;
 mod frozen;
-mod list;
 mod members;
+mod node;
 mod range;
 mod shared;
 mod shelves;
 mod small;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod view;
 
 pub use draft::{Done, Draft, Limits};
@@ -49,8 +50,8 @@ pub use view::{Entries, View};
 use super::object::Sought;
 use super::table::{AHEAD, Layout, Table};
 use crate::sync::part::Part;
-use list::{Goal, HEAD, Order};
 use members::{Members, Scored, score_of};
+use tree::{GOALS, Goal, HEAD, Order};
 
 /// The entries of an instant that are still to be shown.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Rest {
     }
 }
 
-/// The set. A clone shares all memory but the towers, until either changes.
+/// The set. A clone shares all memory but the nodes, until either changes.
 #[derive(Debug)]
 pub struct SortedSet {
     members: Members,
@@ -94,7 +95,7 @@ impl SortedSet {
     }
 
     fn of(table: Table<Scored>) -> Self {
-        let order = Part::new(Order::new(table.seed()));
+        let order = Part::new(Order::new());
         Self { members: Members(table), order }
     }
 
@@ -139,7 +140,7 @@ impl SortedSet {
 
     fn ask<'k>(&self, order: &Order, sought: impl Iterator<Item = Sought<'k>>) {
         let (mut asked, mut count) = ([Asked::default(); AHEAD], 0);
-        let (mut goals, mut ways) = ([Goal::default(); 2 * AHEAD], 0);
+        let (mut goals, mut ways) = ([Goal::default(); GOALS], 0);
         for (one, element) in asked.iter_mut().zip(sought) {
             let (hash, changes) = (self.hash(element.name), element.score.is_some());
             self.members.0.ask_bucket(hash);
@@ -217,7 +218,8 @@ impl SortedSet {
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         let place = self.place(self.hash(member), member)?;
         let score = self.members.score(place);
-        Some((self.order().seek_entry((score, member, place), &self.members).rank(), score))
+        let order = self.order();
+        Some((order.rank(&order.seek_entry((score, member, place), &self.members)), score))
     }
 
     /// A member's rank, counted from the highest, and its score.
@@ -227,7 +229,8 @@ impl SortedSet {
 
     /// How many entries lie before a cut.
     pub fn rank_of(&self, cut: &Cut<'_>) -> usize {
-        self.order().seek(cut, &self.members).rank()
+        let order = self.order();
+        order.rank(&order.seek(cut, &self.members))
     }
 
     /// How many entries lie between two cuts.
@@ -276,7 +279,7 @@ impl SortedSet {
         let order = order.get_mut();
         while left > 0 {
             let path = order.seek_rank(rank);
-            let here = order.block(path.towers[0]).len() - path.offset;
+            let here = order.block(path.leaf).len() - path.offset;
             let taken = here.min(left);
             order.remove(&path, taken, |place| {
                 let member = members.member(place);

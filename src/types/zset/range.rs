@@ -6,8 +6,9 @@
 //! forward or backward, need no search of their own.
 
 use super::block::Block;
-use super::list::{HEAD, NIL, Order};
 use super::members::Members;
+use super::node::Node;
+use super::tree::{HEAD, NIL, Order};
 use std::cmp::Ordering;
 
 /// A place between two entries.
@@ -33,30 +34,37 @@ pub enum Cut<'a> {
 }
 
 impl Cut<'_> {
-    /// Does this cut lie behind the start of the block with this separator and first entry?
+    /// The last child of a node that does not begin behind the cut; `first` tells the place of a
+    /// child's first entry.
     #[inline(always)]
-    pub(super) fn is_after_separator(
+    pub(super) fn child(
         &self,
-        separator: f64,
-        first: impl Fn() -> u32,
+        node: &Node,
+        first: impl Fn(usize) -> u32,
         members: &Members,
-    ) -> bool {
+    ) -> usize {
         match *self {
-            Self::Start => false,
-            Self::End => true,
-            Self::BeforeScore(score) => separator < score,
-            Self::AfterScore(score) => separator <= score,
-            Self::BeforeMember(member) => members.member(first()) < member,
-            Self::AfterMember(member) => members.member(first()) <= member,
+            Self::Start => 0,
+            Self::End => node.len() - 1,
+            Self::BeforeScore(score) => node.below(score),
+            Self::AfterScore(score) => node.up_to(score),
+            Self::BeforeMember(member) | Self::AfterMember(member) => {
+                last(0, node.len(), |slot| self.passes(members.member(first(slot)).cmp(member)))
+            }
             Self::BeforeEntry(score, member) | Self::AfterEntry(score, member) => {
-                separator < score
-                    || (separator == score && {
-                        // A tie: the separator may be older than the first entry (L4).
-                        let first = first();
+                let from = node.below(score);
+                if node.separator(from + 1) != Some(score) {
+                    return from;
+                }
+                last(from, node.len(), |slot| {
+                    // A tie: the separator may be older than the first entry (L4).
+                    node.separator(slot) == Some(score) && {
+                        let first = first(slot);
                         let own = members.score(first);
                         own < score
                             || (own == score && self.passes(members.member(first).cmp(member)))
-                    })
+                    }
+                })
             }
         }
     }
@@ -96,13 +104,29 @@ impl Cut<'_> {
     }
 }
 
+/// The last number from `from` on and below `to` that passes; `from` does, and those that do come
+/// before those that do not.
+#[inline]
+fn last(from: usize, to: usize, passes: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (from, to);
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if passes(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
 /// Entries in order, upwards.
 #[derive(Debug)]
 pub struct Forward<'a> {
     order: &'a Order,
     members: &'a Members,
     block: &'a Block,
-    tower: u32,
+    leaf: u32,
     offset: usize,
     left: usize,
 }
@@ -110,13 +134,13 @@ pub struct Forward<'a> {
 impl<'a> Forward<'a> {
     /// `count` entries from `rank` on; both within the list.
     pub(super) fn new(order: &'a Order, members: &'a Members, rank: usize, count: usize) -> Self {
-        let (tower, offset) = if rank < order.block(HEAD).len() {
+        let (leaf, offset) = if rank < order.block(HEAD).len() {
             (HEAD, rank) // the lowest entries are what is asked for most
         } else {
             let path = order.seek_rank(rank);
-            (path.towers[0], path.offset)
+            (path.leaf, path.offset)
         };
-        Self { order, members, block: order.block(tower), tower, offset, left: count }
+        Self { order, members, block: order.block(leaf), leaf, offset, left: count }
     }
 }
 
@@ -129,11 +153,11 @@ impl<'a> Iterator for Forward<'a> {
             return None;
         }
         if self.offset == self.block.len() {
-            self.tower = self.order.link(self.tower, 0).next;
-            if self.tower == NIL {
+            self.leaf = self.order.next(self.leaf);
+            if self.leaf == NIL {
                 return None;
             }
-            self.block = self.order.block(self.tower);
+            self.block = self.order.block(self.leaf);
             self.offset = 0;
         }
         let at = self.offset;
@@ -149,7 +173,7 @@ impl<'a> Iterator for Forward<'a> {
     /// Block by block, which is what `for_each` does, too.
     #[inline]
     fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
-        let Self { order, members, mut block, mut tower, mut offset, mut left } = self;
+        let Self { order, members, mut block, mut leaf, mut offset, mut left } = self;
         let mut value = init;
         loop {
             let here = left.min(block.len() - offset);
@@ -161,11 +185,11 @@ impl<'a> Iterator for Forward<'a> {
             if left == 0 {
                 return value;
             }
-            tower = order.link(tower, 0).next;
-            if tower == NIL {
+            leaf = order.next(leaf);
+            if leaf == NIL {
                 return value;
             }
-            (block, offset) = (order.block(tower), 0);
+            (block, offset) = (order.block(leaf), 0);
         }
     }
 }
@@ -178,7 +202,7 @@ pub struct Backward<'a> {
     order: &'a Order,
     members: &'a Members,
     block: &'a Block,
-    tower: u32,
+    leaf: u32,
     offset: usize,
     left: usize,
 }
@@ -186,13 +210,13 @@ pub struct Backward<'a> {
 impl<'a> Backward<'a> {
     /// `count` entries before the cut of rank `end`, the last one first; both within the list.
     pub(super) fn new(order: &'a Order, members: &'a Members, end: usize, count: usize) -> Self {
-        let (tower, offset) = if end == order.len() {
+        let (leaf, offset) = if end == order.len() {
             (order.tail(), order.block(order.tail()).len())
         } else {
             let path = order.seek_rank(end);
-            (path.towers[0], path.offset)
+            (path.leaf, path.offset)
         };
-        Self { order, members, block: order.block(tower), tower, offset, left: count }
+        Self { order, members, block: order.block(leaf), leaf, offset, left: count }
     }
 }
 
@@ -205,11 +229,11 @@ impl<'a> Iterator for Backward<'a> {
             return None;
         }
         if self.offset == 0 {
-            if self.tower == HEAD {
+            if self.leaf == HEAD {
                 return None;
             }
-            self.tower = self.order.before(self.tower);
-            self.block = self.order.block(self.tower);
+            self.leaf = self.order.before(self.leaf);
+            self.block = self.order.block(self.leaf);
             self.offset = self.block.len();
         }
         self.offset -= 1;

@@ -1,6 +1,7 @@
 //! The set against a plain model, with its own invariants checked on the way.
 
-use super::list::{HEAD, NIL};
+use super::node::Node;
+use super::tree::{HEAD, NIL};
 use super::{Cut, SortedSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 impl SortedSet {
     /// L1 to L5, T2 and Z1.
     fn check(&self) {
-        let mut starts = BTreeMap::from([(HEAD, 0)]);
-        let (mut tower, mut rank) = (HEAD, 0);
+        let (root, depth) = self.order().root();
+        let mut below = Vec::new();
+        self.check_node(root, depth, &mut below);
+        let mut rank = 0;
         let mut last: Option<(f64, Vec<u8>)> = None;
         let mut places = HashSet::new();
-        loop {
-            let block = self.order().block(tower);
+        for (at, leaf) in below.iter().copied().enumerate() {
+            let block = self.order().block(leaf);
             assert!(!block.places().is_empty() || self.is_empty(), "L2");
             for (&score, &place) in block.scores().iter().zip(block.places()) {
                 let entry = (score, self.members.member(place).to_vec());
@@ -25,38 +28,15 @@ impl SortedSet {
                 last = Some(entry);
             }
             if let Some(&first) = block.places().first() {
-                assert_eq!(self.order().first(tower), first, "L5");
+                assert_eq!(self.order().first(leaf, 0), first, "L5");
             }
             rank += block.places().len();
-            let link = self.order().link(tower, 0);
-            if link.next == NIL {
-                break;
-            }
-            assert!(block.scores().last().is_none_or(|&last| last <= link.separator), "L4");
-            assert!(link.separator <= self.order().block(link.next).scores()[0], "L4");
-            assert_eq!(self.order().before(link.next), tower);
-            tower = link.next;
-            starts.insert(tower, rank);
+            assert_eq!(self.order().next(leaf), below.get(at + 1).copied().unwrap_or(NIL));
+            let before = at.checked_sub(1).map_or(NIL, |at| below[at]);
+            assert_eq!(self.order().before(leaf), before);
         }
-        assert_eq!((self.order().tail(), rank), (tower, self.len()));
-        for level in 0..self.order().levels() {
-            let mut at = HEAD;
-            let tall = |tower: &&u32| **tower != HEAD && self.order().height(**tower) > level;
-            let mut count = starts.keys().filter(tall).count();
-            loop {
-                let link = self.order().link(at, level);
-                let end = if link.next == NIL { self.len() } else { starts[&link.next] };
-                assert_eq!(link.span as usize, end - starts[&at], "L3");
-                if link.next == NIL {
-                    break;
-                }
-                let ground = self.order().link(self.order().before(link.next), 0);
-                assert_eq!(link.separator, ground.separator, "L4");
-                at = link.next;
-                count -= 1;
-            }
-            assert_eq!(count, 0, "a tower that its level does not reach");
-        }
+        assert_eq!(below.first(), Some(&HEAD), "L6");
+        assert_eq!((below.last(), rank), (Some(&self.order().tail()), self.len()));
         let mut indexed = HashSet::new();
         let mut cursor = 0;
         loop {
@@ -68,6 +48,37 @@ impl SortedSet {
         }
         assert_eq!((indexed.len(), self.members.0.len()), (self.len(), self.len()), "T2");
         assert_eq!(indexed, places, "T2");
+    }
+}
+
+impl SortedSet {
+    /// Checks a node and what is below it, and adds its blocks to `leaves`. Returns the lowest and the
+    /// highest score below, and how many entries there are.
+    fn check_node(&self, node: &Node, levels: usize, leaves: &mut Vec<u32>) -> (f64, f64, usize) {
+        let (mut low, mut high, mut total) = (f64::NAN, f64::NAN, 0);
+        assert!(node.len() > 0, "L2");
+        for slot in 0..node.len() {
+            let child = node.child(slot);
+            let (first, last, count) = if levels > 1 {
+                self.check_node(self.order().node(child), levels - 1, leaves)
+            } else {
+                leaves.push(child);
+                let scores = self.order().block(child).scores();
+                let end = |score: Option<&f64>| score.copied().unwrap_or(f64::NAN);
+                (end(scores.first()), end(scores.last()), scores.len())
+            };
+            assert_eq!(node.count(slot), count, "L3");
+            if let Some(separator) = node.separator(slot) {
+                assert!(high <= separator && separator <= first, "L4");
+            } else {
+                low = first;
+            }
+            (high, total) = (last, total + count);
+        }
+        assert_eq!(node.separator(node.len()), None);
+        let infinite = node.up_to(f64::MAX).max(node.below(f64::INFINITY));
+        assert!(infinite < node.len(), "N1");
+        (low, high, total)
     }
 }
 
@@ -292,12 +303,12 @@ fn thousands_come_and_go() {
         (0..29_900).for_each(|i| assert_eq!(set.remove(&name(i)), Some(-score(i))));
         set.check();
         // A hundred blocks at most hold a hundred members.
-        assert!(set.weight() < 300_000, "{} bytes are left", set.weight());
+        assert!(set.weight() < 320_000, "{} bytes are left", set.weight());
         assert_eq!(set.remove_range(0, 1000, |_, _| ()), 100);
         set.check();
     }
-    // Towers, directories and part of a page stay for the next who come.
-    assert!(set.weight() < empty + 8 * 30_000, "{} bytes are left of none", set.weight());
+    // Nodes, directories and part of a page stay for the next who come.
+    assert!(set.weight() < empty + 9 * 30_000, "{} bytes are left of none", set.weight());
 }
 
 #[test]
