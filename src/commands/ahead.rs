@@ -3,7 +3,8 @@
 //! Commands in a row that name elements of one large collection would wait for the cache misses of
 //! each one after the other. Here the misses of all overlap: the stripe is taken once, if it is free,
 //! all elements are hashed, then each step of their look-ups is asked for before the next is taken.
-//! So it is with pushes and pops of many lists, each of which is three steps away from its key.
+//! So it is with pushes and pops of many lists, each of which is three steps away from its key, and
+//! with the elements of one command that names many.
 //!
 //! Nothing here has an effect that a client could see: what is asked for may be gone when its
 //! command runs, and what was not asked for is found all the same.
@@ -57,6 +58,32 @@ pub fn ask<'a>(plans: &[Plan], db: &mut Access<'_>, args: impl Fn(usize) -> Args
             Ahead::End(end) if i == 0 || plans[i - 1].hash != plans[i].hash => Some((key(i), end)),
             _ => None,
         }));
+    }
+}
+
+/// Elements of one command that are asked for together.
+const TOGETHER: usize = 32;
+
+/// Does something with each of the elements that one command names: `ask` sees them in groups before
+/// their turn, if there are enough for that to pay.
+#[inline]
+pub fn in_groups<S: ?Sized, T: Copy>(
+    collection: &mut S,
+    mut elements: impl ExactSizeIterator<Item = T>,
+    ask: impl Fn(&S, &[T]),
+    mut each: impl FnMut(&mut S, T),
+) {
+    if elements.len() < FROM {
+        return elements.for_each(|element| each(collection, element));
+    }
+    let mut group = Vec::with_capacity(TOGETHER.min(elements.len()));
+    loop {
+        group.extend(elements.by_ref().take(TOGETHER));
+        if group.is_empty() {
+            return;
+        }
+        ask(collection, &group);
+        group.drain(..).for_each(|element| each(collection, element));
     }
 }
 

@@ -29,6 +29,13 @@ impl<'v> View<'v> {
         }
     }
 
+    /// Asks ahead for fields, if the hash is large.
+    pub fn ask_ahead<'k>(&self, names: impl Iterator<Item = &'k [u8]>) {
+        if let Self::Large(large) = self {
+            large.ask_ahead(names);
+        }
+    }
+
     /// A field by its name.
     #[inline]
     pub fn get(&self, name: &[u8], now: i64) -> Option<Field<'v>> {

@@ -1,5 +1,6 @@
 //! Commands that only read a hash.
 
+use super::super::ahead::in_groups;
 use super::super::args::integer;
 use super::super::cursor::Cursor;
 use super::super::elements::bulk;
@@ -31,13 +32,15 @@ pub fn hmget(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let mark = reply.mark();
     reply.array(args.len() - 2);
     let found = cx.db.collection(key, Type::Hash, |seen| {
-        let hash = View::of(seen);
-        for name in args.from(2).iter() {
+        let ask = |hash: &Option<View<'_>>, names: &[&[u8]]| {
+            hash.inspect(|hash| hash.ask_ahead(names.iter().copied()));
+        };
+        in_groups(&mut View::of(seen), args.from(2).iter(), ask, |hash, name| {
             match hash.and_then(|hash| hash.get(name, now)) {
                 Some(field) => bulk(reply, &field.value),
                 None => reply.null(),
             }
-        }
+        });
     });
     match found {
         Ok(Some(())) => {}

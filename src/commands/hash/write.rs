@@ -1,10 +1,11 @@
 //! Commands that set and remove fields.
 
+use super::super::ahead::in_groups;
 use super::super::args::integer;
 use super::super::elements::bulk;
 use super::super::event::Class;
 use super::expiry::at_end;
-use super::place::{One, change, change_held, change_one, set_large, share_one};
+use super::place::{Change, One, change, change_held, change_one, set_large, share_one};
 use super::{Args, Cx, Error};
 use crate::types::extended::{self, Extended};
 use crate::types::hash::End;
@@ -42,9 +43,13 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<usize, Error> {
         None => {
             let mut hash = change_held(write, cx.local)?;
             let mut fresh = 0;
-            for i in (2..args.len()).step_by(2) {
-                fresh += usize::from(hash.set(args.get(i), args.get(i + 1), End::Never));
-            }
+            let pairs = (1..args.len() / 2).map(|i| (args.get(2 * i), args.get(2 * i + 1)));
+            let ask = |hash: &Change<'_, '_>, pairs: &[(&[u8], &[u8])]| {
+                hash.view().ask_ahead(pairs.iter().map(|(name, _)| *name));
+            };
+            in_groups(&mut hash, pairs, ask, |hash, (name, value)| {
+                fresh += usize::from(hash.set(name, value, End::Never));
+            });
             hash.finish().settle(&mut cx.local.scratch);
             fresh
         }
@@ -89,7 +94,13 @@ pub fn hdel(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         (usize::from(gone), emptied)
     } else {
         let mut hash = change(cx, key)?;
-        let gone = args.from(2).iter().filter(|name| hash.remove(name)).count();
+        let mut gone = 0;
+        let ask = |hash: &Change<'_, '_>, names: &[&[u8]]| {
+            hash.view().ask_ahead(names.iter().copied());
+        };
+        in_groups(&mut hash, args.from(2).iter(), ask, |hash, name| {
+            gone += usize::from(hash.remove(name));
+        });
         (gone, hash.finish().settle(&mut cx.local.scratch))
     };
     if gone > 0 {

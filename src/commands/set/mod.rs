@@ -9,6 +9,7 @@ mod algebra;
 mod random;
 mod scan;
 
+use super::ahead::in_groups;
 use super::event::Class;
 use super::notes::{Notes, at};
 use super::table::Handler;
@@ -203,6 +204,11 @@ fn change(write: &mut Write<'_, '_>, f: impl FnOnce(&mut Large) -> usize) -> usi
     changes
 }
 
+/// Asks ahead for members.
+fn ask(set: &Large, members: &[&[u8]]) {
+    set.ask_ahead(members.iter().copied());
+}
+
 /// Adds members. Returns how many were not there.
 #[inline]
 fn add<'m>(
@@ -212,7 +218,13 @@ fn add<'m>(
 ) -> Result<usize, Error> {
     let set = match write.holds(Type::Set)? {
         Holds::Object => {
-            return Ok(change(write, |set| members.filter(|member| set.insert(member)).count()));
+            return Ok(change(write, |set| {
+                let mut added = 0;
+                in_groups(set, members, ask, |set, member| {
+                    added += usize::from(set.insert(member))
+                });
+                added
+            }));
         }
         Holds::Compact(compact) => View::compact(compact.form, compact.bytes),
         Holds::Nothing => View::empty(),
@@ -236,7 +248,9 @@ fn remove<'m>(
         Holds::Object => {
             let mut empty = false;
             let removed = change(write, |set| {
-                let removed = members.filter(|member| set.remove(member)).count();
+                let mut removed = 0;
+                let each = |set: &mut Large, member| removed += usize::from(set.remove(member));
+                in_groups(set, members, ask, each);
                 empty = set.is_empty();
                 removed
             });
@@ -328,8 +342,15 @@ fn smismember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     cx.reply.array(members.len());
     let reply = &mut *cx.reply;
     let found = cx.db.collection(key, Type::Set, |seen| {
-        let set = view(seen);
-        members.iter().for_each(|member| reply.int(i64::from(set.contains(member))));
+        in_groups(
+            &mut view(seen),
+            members.iter(),
+            |set, group| match set {
+                View::Large(set) => ask(set, group),
+                _ => {}
+            },
+            |set, member| reply.int(i64::from(set.contains(member))),
+        );
     })?;
     if found.is_none() {
         members.iter().for_each(|_| cx.reply.int(0));

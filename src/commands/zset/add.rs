@@ -2,8 +2,9 @@
 
 use super::access::{self, draft, limits, parse, settle, told};
 use super::{Args, Cx, Error};
+use crate::commands::ahead::in_groups;
 use crate::db::{Expiry, Key};
-use crate::types::object::Type;
+use crate::types::object::{Sought, Type};
 use crate::types::zset::{Draft, Limits};
 
 const NAN: Error = Error::new("ERR resulting score is not a number (NaN)");
@@ -182,9 +183,18 @@ pub fn add(
     };
     if let Some(mut set) = set {
         tally.put(&mut set, how, first, limits)?;
-        for pair in rest {
-            tally.put(&mut set, how, *pair, limits)?;
-        }
+        let ask = |set: &Draft<'_>, group: &[&(f64, &[u8])]| {
+            let sought = |pair: &&(f64, _)| (pair.1, Some(pair.0));
+            let sought = group.iter().map(sought);
+            set.ask_ahead(sought.map(|(name, score)| Sought { name, ordered: true, score }));
+        };
+        let mut put = Ok(());
+        in_groups(&mut set, rest.iter(), ask, |set, pair| {
+            if put.is_ok() {
+                put = tally.put(set, how, *pair, limits);
+            }
+        });
+        put?;
         if tally.added + tally.updated > 0 {
             let done = set.done();
             settle(&mut write, done, Expiry::Keep);

@@ -3,8 +3,10 @@
 use super::access::{read, score, view_of};
 use super::bounds::Bounds;
 use super::{Args, Cx, Error};
+use crate::commands::ahead::in_groups;
 use crate::db::Door;
-use crate::types::object::Type;
+use crate::types::object::{Sought, Type};
+use crate::types::zset::View;
 
 pub fn zcard(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let key = cx.key(args, 1);
@@ -28,7 +30,18 @@ pub fn zscore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
 
 pub fn zmscore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let (key, members) = (cx.key(args, 1), args.from(2));
-    let scores = read(cx, key, |set, _| members.iter().map(|m| set.score(m)).collect::<Vec<_>>())?;
+    let scores = read(cx, key, |mut set, _| {
+        let mut scores = Vec::with_capacity(members.len());
+        let ask = |set: &View<'_>, names: &[&[u8]]| {
+            let names = names.iter().copied();
+            let sought = names.map(|name| Sought { name, ordered: false, score: None });
+            if let View::Large(set) = set {
+                set.ask_ahead(sought);
+            }
+        };
+        in_groups(&mut set, members.iter(), ask, |set, member| scores.push(set.score(member)));
+        scores
+    })?;
     cx.reply.array(members.len());
     for found in scores.unwrap_or_else(|| vec![None; members.len()]) {
         match found {

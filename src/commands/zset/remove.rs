@@ -5,12 +5,13 @@ use super::bounds::{self, Bounds};
 use super::shrink::{Outcome, Removed, shrink};
 use super::stretch::{self, Span, Stretch};
 use super::{Args, Cx, Error};
+use crate::commands::ahead::in_groups;
 use crate::commands::args::{integer, integer_in};
 use crate::commands::elements;
 use crate::commands::event::{Class, Voice};
 use crate::db::{Access, Expiry, Key};
 use crate::resp::Reply;
-use crate::types::object::Type;
+use crate::types::object::{Sought, Type};
 use crate::types::packed::Element;
 use crate::types::zset::{Draft, View};
 use std::ops::Range;
@@ -19,12 +20,13 @@ pub fn zrem(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let members = args.from(2);
     let remove = |set: &mut Draft<'_>| {
         let mut count = 0;
-        for member in members.iter() {
-            count += usize::from(set.remove(member));
-            if set.is_empty() {
-                break;
-            }
-        }
+        let ask = |set: &Draft<'_>, names: &[&[u8]]| {
+            let names = names.iter().copied();
+            set.ask_ahead(names.map(|name| Sought { name, ordered: true, score: None }));
+        };
+        in_groups(set, members.iter(), ask, |set, member| {
+            count += usize::from(!set.is_empty() && set.remove(member));
+        });
         count
     };
     let key = cx.key(args, 1);

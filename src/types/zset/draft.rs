@@ -4,6 +4,7 @@
 use super::small::{self, Found, Small};
 use super::view::View;
 use super::{Seat, SortedSet};
+use crate::types::object::Sought;
 use crate::types::packed::Element;
 use std::borrow::Cow;
 
@@ -117,6 +118,15 @@ impl<'b> Draft<'b> {
     /// Is there none?
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Asks ahead for what is about to be done to these members, if the set is large.
+    pub fn ask_ahead<'k>(&self, sought: impl Iterator<Item = Sought<'k>>) {
+        match self {
+            Self::Small { .. } => {}
+            Self::Fresh(set) => set.ask_ahead(sought),
+            Self::Place(set) => set.ask_ahead(sought),
+        }
     }
 
     /// Looks a member up.
