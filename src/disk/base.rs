@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 /// Bytes that are collected before they are written.
 const BUFFER: usize = 256 << 10;
-/// Bytes between syncs while the file is written (`aof-rewrite-incremental-fsync`), so that the last
-/// one does not hold up everybody else who syncs.
+/// Bytes between syncs while the file is written ([`Options::incremental`]), so that the last one does
+/// not hold up everybody else who syncs.
 const SYNC_EVERY: u64 = 4 << 20;
 
 /// A rewrite that has begun: says where its base goes. May be sent to another thread for writing;
@@ -25,11 +25,14 @@ pub struct Rewrite {
     name: String,
     rdb: bool,
     checksums: bool,
+    incremental: bool,
+    /// The second in which it began, if the log tells the time.
+    second: Option<u64>,
     keys: Option<Arc<Keyring>>,
 }
 
 impl Rewrite {
-    pub(super) fn new(directory: &Directory, options: &Options) -> Self {
+    pub(super) fn new(directory: &Directory, options: &Options, now: u64) -> Self {
         let name = format!("temp-rewriteaof-bg-{}.aof", std::process::id());
         Self {
             disk: Arc::clone(directory.disk()),
@@ -37,6 +40,8 @@ impl Rewrite {
             name,
             rdb: options.rdb_base,
             checksums: options.checksums,
+            incremental: options.incremental,
+            second: options.timestamps.then_some(now / 1000),
             keys: directory.keys().cloned(),
         }
     }
@@ -45,7 +50,10 @@ impl Rewrite {
     /// finished.
     pub fn open(&self) -> io::Result<BaseWriter> {
         let file = self.disk.create(&self.path)?;
-        BaseWriter::new(file, self.checksums, self.keys.as_deref())
+        let mut out = BaseWriter::new(file, self.checksums, self.keys.as_deref())?;
+        out.incremental = self.incremental;
+        out.stamp = self.second.map(frame::time).unwrap_or_default();
+        Ok(out)
     }
 
     /// Whether the base is in RDB form, else in commands.
@@ -65,7 +73,9 @@ pub struct BaseWriter {
     checksums: bool,
     sealer: Option<Sealer>,
     /// Syncs while writing.
-    pub incremental: bool,
+    incremental: bool,
+    /// The line of time that is to precede the first group.
+    stamp: String,
     written: u64,
     synced: u64,
 }
@@ -79,7 +89,8 @@ impl BaseWriter {
             file::write_all(&*file, &header)?;
             (sealer, written) = (Some(new), header.len() as u64);
         }
-        Ok(Self { file, buffer, checksums, sealer, incremental: true, written, synced: 0 })
+        let (incremental, stamp, synced) = (true, String::new(), 0);
+        Ok(Self { file, buffer, checksums, sealer, incremental, stamp, written, synced })
     }
 
     pub(super) fn create(directory: &Directory, name: &str, checksums: bool) -> io::Result<Self> {
@@ -89,11 +100,16 @@ impl BaseWriter {
 
     /// Writes commands, with a checksum of their own; best some hundred kilobytes at a time.
     pub fn group(&mut self, commands: &[u8]) -> io::Result<()> {
-        if self.checksums && self.sealer.is_none() && !commands.is_empty() {
-            let at = self.written + self.buffer.len() as u64;
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let stamp = std::mem::take(&mut self.stamp);
+        let at = self.len();
+        self.buffer.extend_from_slice(stamp.as_bytes());
+        if self.checksums && self.sealer.is_none() {
             let (len, crc) = (commands.len() as u64, crc32c(commands));
             let header = Header { at, len, durable: self.synced, last: 0, crc };
-            frame::write(&mut self.buffer, b"", &header);
+            frame::write(&mut self.buffer, stamp.as_bytes(), &header);
         }
         self.write_all(commands)
     }
@@ -161,5 +177,29 @@ impl Write for BaseWriter {
             self.synced = self.written;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Names;
+    use crate::disk::sim::SimDisk;
+
+    #[test]
+    fn a_base_is_forced_to_the_disk_as_it_grows_if_that_is_wanted() {
+        for incremental in [true, false] {
+            let disk = Arc::new(SimDisk::new(1));
+            let mut directory = Directory::open(disk, Names::default()).unwrap();
+            directory.make().unwrap();
+            let options = Options { incremental, ..Options::default() };
+            let mut out = Rewrite::new(&directory, &options, 0).open().unwrap();
+            let mut most = 0;
+            for _ in 0..100 {
+                out.write_all(&[0; 100_000]).unwrap();
+                most = most.max(out.len() - out.synced);
+            }
+            assert_eq!(most < SYNC_EVERY + 2 * BUFFER as u64, incremental, "{most} bytes waited");
+        }
     }
 }

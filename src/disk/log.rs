@@ -80,6 +80,8 @@ enum Phase {
     Waiting,
     /// The first base is being made; the increment has a temporary name.
     First,
+    /// A base is being made of a log that is off: nothing is written but that.
+    Alone,
 }
 
 /// A log that is being written. Made by [`Log::open`] or [`Log::open_waiting`].
@@ -225,7 +227,7 @@ impl Log {
     pub fn append(&mut self, bytes: Bytes, last: u64) {
         debug_assert!(last >= self.appended, "sequences do not go back");
         self.appended = last;
-        if self.phase == Phase::Waiting {
+        if matches!(self.phase, Phase::Waiting | Phase::Alone) {
             // The base that will begin this log holds it.
             (self.written, self.durable) = (last, last);
         } else if !bytes.is_empty() {
@@ -292,7 +294,7 @@ impl Log {
     }
 
     /// Whether groups are kept until they are durable.
-    fn keeps(&self) -> bool {
+    pub fn keeps(&self) -> bool {
         self.options.policy != Policy::No && !self.is_suspended()
     }
 
@@ -459,7 +461,7 @@ impl Log {
     }
 
     pub fn is_rewriting(&self) -> bool {
-        matches!(self.phase, Phase::Rewriting | Phase::First)
+        matches!(self.phase, Phase::Rewriting | Phase::First | Phase::Alone)
     }
 
     pub fn options(&self) -> &Options {
@@ -522,15 +524,22 @@ impl Log {
     /// holds everything before is to be written with the [`Rewrite`]. The cut must be between two
     /// groups: call it with nothing in hand that belongs before it.
     pub fn begin_rewrite(&mut self, now: u64) -> Result<Rewrite, Error> {
-        self.attempts.begun();
         match self.phase {
             Phase::Normal => self.switch(now)?,
             Phase::Waiting => self.begin_first()?,
-            Phase::Rewriting | Phase::First => {
+            Phase::Rewriting | Phase::First | Phase::Alone => {
                 return Err(Error::Failing("a rewrite is under way".into()));
             }
         }
-        Ok(Rewrite::new(&self.directory, &self.options))
+        Ok(Rewrite::new(&self.directory, &self.options, now))
+    }
+
+    /// Begins to write a base of a log that was made by [`Log::open_waiting`] and is to have no
+    /// increment: nothing follows the base, as the log is off.
+    pub fn begin_base(&mut self, now: u64) -> Rewrite {
+        debug_assert!(self.phase == Phase::Waiting, "there is no file");
+        self.phase = Phase::Alone;
+        Rewrite::new(&self.directory, &self.options, now)
     }
 
     /// Ends the current increment, durable to its end (G5), and begins the next.
@@ -600,15 +609,17 @@ impl Log {
         disk.rename(&old, &new).map_err(Error::io(what, &base.file))?;
         // From the moment the manifest is written there is no way back, so nothing may fail after it.
         let size = self.directory.length(&base.file)?;
-        if self.phase == Phase::First {
+        if matches!(self.phase, Phase::First | Phase::Alone) {
             manifest.retire_increments(0);
+        }
+        if self.phase == Phase::First {
             let increment = manifest.add_increment(&log);
             let what = "Error trying to rename the temporary AOF incr file into";
             let temporary = self.directory.path(&self.temporary_increment());
             let path = self.directory.path(&increment.file);
             disk.rename(&temporary, &path).map_err(Error::io(what, &increment.file))?;
             self.current.iter_mut().for_each(|current| current.path = path.clone());
-        } else {
+        } else if self.phase == Phase::Rewriting {
             manifest.retire_increments(1);
         }
         let persisted = self.directory.persist(manifest);
@@ -635,6 +646,7 @@ impl Log {
                 self.phase = Phase::Waiting;
             }
             Phase::Rewriting => self.phase = Phase::Normal,
+            Phase::Alone => self.phase = Phase::Waiting,
             Phase::Normal | Phase::Waiting => {}
         }
     }
@@ -650,6 +662,7 @@ impl Log {
 #[derive(Debug, Default)]
 struct Attempts {
     failures: u32,
+    /// When growth may ask again; 0 = it was not put off.
     not_before: u64,
     delay_minutes: u64,
 }
@@ -659,24 +672,51 @@ const FREE_FAILURES: u32 = 3;
 const DELAY_MINUTES_MAX: u64 = 60;
 
 impl Attempts {
-    fn begun(&mut self) {
-        self.not_before = 0;
-    }
-
     fn failed(&mut self, now: u64) {
         self.failures += 1;
-        if self.failures >= FREE_FAILURES {
-            let next = (self.delay_minutes * 2).clamp(1, DELAY_MINUTES_MAX);
-            self.delay_minutes = next;
-            self.not_before = now + next * 60_000;
-            tracing::warn!(
-                "Background AOF rewrite has repeatedly failed and triggered the limit, will retry \
-                 in {next} minutes"
-            );
+        if now >= self.not_before {
+            self.not_before = 0; // the attempt that was put off: the next is for longer
         }
     }
 
-    fn limited(&self, now: u64) -> bool {
-        now < self.not_before
+    /// Whether growth, which asks now, is put off.
+    fn limited(&mut self, now: u64) -> bool {
+        if self.failures < FREE_FAILURES {
+            return false;
+        }
+        if self.not_before != 0 {
+            return now < self.not_before;
+        }
+        let next = (self.delay_minutes * 2).clamp(1, DELAY_MINUTES_MAX);
+        self.delay_minutes = next;
+        self.not_before = now + next * 60_000;
+        tracing::warn!(
+            "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in \
+             {next} minutes"
+        );
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_put_off_for_longer_with_each_failure() {
+        const MINUTE: u64 = 60_000;
+        let mut attempts = Attempts::default();
+        for now in 0..3 {
+            assert!(!attempts.limited(now));
+            attempts.failed(now);
+        }
+        assert!(attempts.limited(5) && attempts.limited(MINUTE + 4));
+        attempts.failed(6); // somebody asked for that one
+        assert!(
+            attempts.limited(7) && !attempts.limited(MINUTE + 5) && !attempts.limited(2 * MINUTE)
+        );
+        attempts.failed(2 * MINUTE);
+        assert!(attempts.limited(2 * MINUTE) && attempts.limited(4 * MINUTE - 1));
+        assert!(!attempts.limited(4 * MINUTE));
     }
 }

@@ -139,10 +139,10 @@ impl Manifest {
         used.iter().chain(history).map(|entry| entry.seq).max().unwrap_or(0)
     }
 
-    /// Makes history of all increments but the last `keep`.
+    /// Makes history of all increments but the last `keep`. What was retired last stands first.
     pub fn retire_increments(&mut self, keep: usize) {
         let retired = self.increments.len().saturating_sub(keep);
-        self.history.extend(self.increments.drain(..retired));
+        self.history.splice(0..0, self.increments.drain(..retired));
     }
 }
 
@@ -229,8 +229,8 @@ mod tests {
         manifest.add_increment("l");
         manifest.add_base("l", false);
         manifest.retire_increments(1);
-        let text = "file l.2.base.aof seq 2 type b\nfile l.1.base.rdb seq 1 type h\n\
-                    file l.1.incr.aof seq 1 type h\nfile l.2.incr.aof seq 2 type i\n";
+        let text = "file l.2.base.aof seq 2 type b\nfile l.1.incr.aof seq 1 type h\n\
+                    file l.1.base.rdb seq 1 type h\nfile l.2.incr.aof seq 2 type i\n";
         assert_eq!(String::from_utf8(manifest.text()).unwrap(), text);
     }
 }

@@ -13,6 +13,10 @@ pub struct Options {
     pub timestamps: bool,
     /// `aof-checksums`: a line before each group by which a flipped bit is found.
     pub checksums: bool,
+    /// `aof-disable-auto-gc`: files that are no longer needed stay, and the manifest names them.
+    pub keep_history: bool,
+    /// `aof-rewrite-incremental-fsync`: a base is forced to the disk as it grows.
+    pub incremental: bool,
     /// `aof-use-rdb-preamble`: whether a base file is in RDB form; it says how it is named.
     pub rdb_base: bool,
     /// `auto-aof-rewrite-percentage`: growth since the last rewrite that asks for the next; 0 = never.
@@ -28,6 +32,8 @@ impl Default for Options {
             no_sync_on_rewrite: false,
             timestamps: false,
             checksums: true,
+            keep_history: false,
+            incremental: true,
             rdb_base: true,
             rewrite_percentage: 100,
             rewrite_min_size: 64 << 20,

@@ -71,8 +71,8 @@ fn a_rewrite_leaves_what_redis_would() {
     base.finish().unwrap();
     log.finish_rewrite(rewrite, 0).unwrap();
     let manifest = "file appendonly.aof.2.base.aof seq 2 type b\n\
-                    file appendonly.aof.1.base.aof seq 1 type h\n\
                     file appendonly.aof.1.incr.aof seq 1 type h\n\
+                    file appendonly.aof.1.base.aof seq 1 type h\n\
                     file appendonly.aof.2.incr.aof seq 2 type i\n";
     assert_eq!(String::from_utf8(folder.read("appendonly.aof.manifest")).unwrap(), manifest);
     for old in log.history() {
@@ -102,4 +102,59 @@ fn a_log_that_is_turned_on_counts_from_its_first_base() {
     let mut taken = Taken::default();
     read::load(&mut folder.open(), true, &mut taken).unwrap();
     assert_eq!(taken.commands, ["SET before 1", "SET after 1"]);
+}
+
+/// BGREWRITEAOF of a log that is off: there is nothing to go on with.
+#[test]
+fn a_base_alone_retires_all_increments_and_a_log_turned_on_later_begins_anew() {
+    let folder = Folder::new("alone");
+    let mut log = folder.log(in_commands());
+    log.append(set("old", "1"), 1);
+    assert!(log.close(0));
+    let base = |log: &mut Log, rewrite: Rewrite| {
+        let mut base = rewrite.open().unwrap();
+        base.group(&set("a", "1")).unwrap();
+        base.finish().unwrap();
+        log.finish_rewrite(rewrite, 0).unwrap();
+        log.directory_mut().remove_history().unwrap();
+        String::from_utf8(folder.read("appendonly.aof.manifest")).unwrap()
+    };
+    let mut log = Log::open_waiting(folder.open(), in_commands(), 1, 0).unwrap();
+    let rewrite = log.begin_base(0);
+    let manifest = base(&mut log, rewrite);
+    assert_eq!(manifest, "file appendonly.aof.2.base.aof seq 2 type b\n");
+    let mut log = Log::open_waiting(folder.open(), in_commands(), 1, 0).unwrap();
+    let failed = log.begin_base(0);
+    log.fail_rewrite(failed, 0);
+    let rewrite = log.begin_rewrite(0).unwrap();
+    let manifest = base(&mut log, rewrite);
+    let wanted = "file appendonly.aof.3.base.aof seq 3 type b\n\
+                  file appendonly.aof.1.incr.aof seq 1 type i\n";
+    assert_eq!(manifest, wanted);
+    log.append(set("b", "2"), 2);
+    assert!(log.close(0));
+    let mut taken = Taken::default();
+    read::load(&mut folder.open(), true, &mut taken).unwrap();
+    assert_eq!(taken.commands, ["SET a 1", "SET b 2"]);
+}
+
+#[test]
+fn a_base_in_commands_tells_the_time_before_all_else() {
+    for checksums in [false, true] {
+        let folder = Folder::new(if checksums { "time-summed" } else { "time" });
+        let mut log = folder.log(Options { timestamps: true, checksums, ..in_commands() });
+        let rewrite = log.begin_rewrite(1_700_000_000_999).unwrap();
+        let mut base = rewrite.open().unwrap();
+        base.group(&set("a", "1")).unwrap();
+        base.group(&set("b", "1")).unwrap();
+        base.finish().unwrap();
+        log.finish_rewrite(rewrite, 0).unwrap();
+        assert!(log.close(0));
+        let text = String::from_utf8(folder.read("appendonly.aof.2.base.aof")).unwrap();
+        assert!(text.starts_with("#TS:1700000000\r\n") && text.matches("#TS").count() == 1);
+        assert_eq!(text.contains("#EK"), checksums);
+        let mut taken = Taken::default();
+        read::load(&mut folder.open(), true, &mut taken).unwrap();
+        assert_eq!(taken.commands, ["SET a 1", "SET b 1"]);
+    }
 }
