@@ -308,7 +308,7 @@ pub(super) fn set_replicaof(config: &mut Config, words: &[Vec<u8>]) -> Result<()
         return Ok(());
     }
     let [host, port] = words else { return Err("wrong number of arguments".into()) };
-    let port = integer(port).and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0);
+    let port = integer(port).and_then(|p| u16::try_from(p).ok());
     let port = port.ok_or("Invalid master port")?;
     config.replicaof = Some((utf8(host)?, port));
     Ok(())

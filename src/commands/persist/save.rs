@@ -84,13 +84,15 @@ pub fn write(shared: &Shared, access: &mut Access<'_>, out: &mut Output) -> io::
     for text in &functions {
         writer.function(text)?;
     }
-    let selected = access.db;
+    let (selected, now) = (access.db, access.now);
     let mut result = Ok(());
+    // What is over is written like the rest: whoever loads it finds that out, and nothing ends here.
+    access.now = 1;
     for db in 0..access.keyspace.databases() {
         access.db = db;
-        result = result.and_then(|()| database(access, config.maxmemory_policy, &mut writer));
+        result = result.and_then(|()| database(access, config.maxmemory_policy, &mut writer, now));
     }
-    access.db = selected;
+    (access.db, access.now) = (selected, now);
     result?;
     writer.finish().map(|(_, bytes)| bytes)
 }
@@ -99,13 +101,14 @@ fn database<W: Write>(
     access: &mut Access<'_>,
     eviction: EvictionPolicy,
     writer: &mut Writer<W>,
+    now: i64,
 ) -> io::Result<()> {
     let (keys, volatile) = access.keyspace.size(access.db);
     if keys == 0 {
         return Ok(());
     }
     writer.database(access.db, keys, volatile)?;
-    let (policy, now) = (access.policy, access.now);
+    let policy = access.policy;
     let (mut cursor, mut found) = (0, Vec::new());
     loop {
         cursor = access.scan(cursor, |entry| found.push(entry));
