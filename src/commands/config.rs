@@ -5,7 +5,7 @@ use super::notes::Notes;
 use super::{Args, Command, Cx, Error, Flags, Group, Shared, room};
 use crate::config::live::{Refusal, Rights, SetError};
 use crate::config::{Config, Guard, OomScoreAdj, PARAMS, Param, rewrite, table};
-use crate::db::Wants;
+use crate::db::{Access, Wants};
 use crate::resp::Reply;
 use crate::session::control::{Answer, Listen, Metrics, Order};
 use crate::session::registry::Client;
@@ -100,14 +100,27 @@ fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
     let shared = cx.shared;
     let protected = permits(guard, &cx.session.client);
     let rights = Rights { protected, loading: shared.persist.is_loading() };
+    let logged = shared.config.get().appendonly;
     let result = shared.config.set_many(&pairs, rights, |old, new, _| apply(shared, old, new));
     match result {
         Ok(()) => {
+            if cx.session.in_exec && !logged && shared.config.get().appendonly {
+                tracing::info!(
+                    "AOF was enabled during a transaction. An AOF background was scheduled to start \
+                     when possible."
+                );
+            }
             cx.reply.ok();
             // Less memory may be allowed than is in use: keys go now, not when the next command comes.
             if !cx.db.is_in_step() {
                 cx.local.config = shared.config.get();
                 room::make(cx);
+                if logged && !cx.local.config.appendonly {
+                    // What comes now is not for the log, which ends as soon as its thread gets to it. If
+                    // somebody has the keyspace for long, that is soon enough.
+                    let off = |access: &mut Access<'_>| access.keyspace.want(Wants::LOGGED, false);
+                    let _ = cx.db.exclusive(|access, _| off(access));
+                }
             }
         }
         Err(error @ SetError::Loading) => return Err(error.to_string().into()),

@@ -239,6 +239,8 @@ config! {
     aof_timestamp_enabled: bool,
     /// Force a base to disk while it is written.
     aof_rewrite_incremental_fsync: bool,
+    /// Leave files of it that are no longer needed.
+    aof_disable_auto_gc: bool,
     /// Put checksums into it.
     aof_checksums: bool,
     /// File with the keys of encryption at rest; empty = none.

@@ -287,6 +287,8 @@ pub static PARAMS: &[Param] = &[
         "Note the time in it, every second at most.").live(),
     Param::new("aof-rewrite-incremental-fsync", boolean!(aof_rewrite_incremental_fsync), "yes",
         "Force a base to disk while it is written, not only at its end.").live(),
+    Param::new("aof-disable-auto-gc", boolean!(aof_disable_auto_gc), "no",
+        "Leave files that are no longer needed in its directory, and their names in its manifest.").live().hidden(),
     Param::new("aof-checksums", boolean!(aof_checksums), "yes",
         "Put a checksum before each group of commands, in a line that Redis skips.").live().live(),
     Param::new("encryption-key-file", text!(encryption_key_file), "",

@@ -251,6 +251,11 @@ impl Snapshots {
         b.store(a.swap(b.load(Ordering::Relaxed), Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// How many were begun.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Of the last snapshot, or the one under way: keys given out, keys that there are to be, and bytes
     /// copied for it by those who changed something.
     pub fn progress(&self) -> (u64, u64, usize) {

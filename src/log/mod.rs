@@ -22,7 +22,7 @@
 mod merge;
 mod thread;
 
-pub use thread::{Outside, Running, start};
+pub use thread::{Outside, Running, remove_history, start};
 
 use crate::disk::{Options, Policy};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, CachePadded, Ordering, fence};
@@ -104,6 +104,18 @@ pub struct Log {
     orders: Mutex<VecDeque<Order>>,
     facts: Mutex<Facts>,
     thread: OnceLock<Thread>,
+    /// Microseconds that a test wants the disk to take longer.
+    delay: AtomicU64,
+}
+
+/// Somebody else writes much to the disk.
+#[derive(Debug)]
+pub struct Busy<'l>(&'l Log);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.order(Order::Saving(false));
+    }
 }
 
 impl Default for Log {
@@ -122,6 +134,7 @@ impl Default for Log {
             orders: Mutex::default(),
             facts: Mutex::default(),
             thread: OnceLock::new(),
+            delay: AtomicU64::new(0),
         }
     }
 }
@@ -198,6 +211,24 @@ impl Log {
     /// Whether the disk refuses what should be written.
     pub fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Acquire)
+    }
+
+    /// The caller writes much to the disk until the answer is dropped: `no-appendfsync-on-rewrite`.
+    pub fn busy(&self) -> Busy<'_> {
+        self.order(Order::Saving(true));
+        Busy(self)
+    }
+
+    /// Lets what comes wait for so many microseconds before it is written.
+    pub fn set_delay(&self, micros: u64) {
+        self.delay.store(micros, Ordering::Relaxed);
+    }
+
+    fn linger(&self) {
+        let micros = self.delay.load(Ordering::Relaxed);
+        if micros > 0 {
+            std::thread::sleep(std::time::Duration::from_micros(micros));
+        }
     }
 
     /// What is known of it.

@@ -67,6 +67,7 @@ pub fn start(
         was_failing: false,
         rewrite: None,
         crowd: Crowd::default(),
+        saving: false,
     };
     writer.publish();
     let shared = Arc::clone(&writer.shared);
@@ -140,6 +141,8 @@ struct Writer {
     /// Who waits for the cut.
     rewrite: Option<Sender<Result<disk::Rewrite, String>>>,
     crowd: Crowd,
+    /// Somebody else writes much to the disk.
+    saving: bool,
 }
 
 /// Connections whose replies wait (L4).
@@ -185,12 +188,8 @@ impl Writer {
             self.shared.asleep.store(false, Ordering::SeqCst);
             idle = false;
         }
-        self.finish();
-        self.await_sync();
-        if let Some(log) = self.log.take()
-            && !log.close(self.now())
-        {
-            tracing::warn!("Not all of the AOF could be written.");
+        if self.log.is_some() {
+            self.finish_log();
         }
     }
 
@@ -249,13 +248,17 @@ impl Writer {
         }
         self.seal();
         self.keyspace.journal.done(bytes);
+        let comes = self.merge.last() != before;
+        if comes {
+            self.shared.linger();
+        }
         self.commit();
         if until != u64::MAX && self.merge.last() == until {
             self.obey(); // whoever told the cut had asked before
             self.switch();
         }
         self.publish();
-        ordered || self.merge.last() != before
+        ordered || comes
     }
 
     fn take(&mut self, until: u64) -> Option<Run> {
@@ -323,8 +326,8 @@ impl Writer {
         {
             self.syncer.begin(job, self.undurable);
         }
-        if log.options().policy == Policy::No {
-            self.undurable = 0;
+        if !log.keeps() {
+            self.undurable = 0; // nobody syncs, so nothing waits for that
         }
     }
 
@@ -340,11 +343,6 @@ impl Writer {
                 self.undurable = self.undurable.saturating_sub(self.syncer.covers);
             }
         }
-    }
-
-    /// Everything that was handed over is appended, and written as far as the disk takes it.
-    fn finish(&mut self) {
-        self.turn();
     }
 
     /// All records up to the cut are in the file: the next begins.
@@ -382,6 +380,7 @@ impl Writer {
             Order::Configure(options) => {
                 if let Some(log) = &mut self.log {
                     log.set_options(options);
+                    remove_history(log);
                 }
             }
             Order::Rewrite(asker) => self.rewrite = Some(asker),
@@ -401,7 +400,9 @@ impl Writer {
                 let _ = asker.send(answer);
             }
             Order::Begin(log, last) => {
-                self.log = Some(*log);
+                let log = self.log.insert(*log);
+                log.set_saving(self.saving);
+                remove_history(log);
                 self.merge.begin(last);
             }
             Order::Flush(asker) => {
@@ -417,6 +418,7 @@ impl Writer {
                 let _ = asker.send(());
             }
             Order::Saving(saving) => {
+                self.saving = saving;
                 if let Some(log) = &mut self.log {
                     log.set_saving(saving);
                 }
@@ -507,8 +509,11 @@ impl Writer {
 }
 
 /// Removes files that nobody needs any more, in a thread of their own: freeing their blocks can take long.
-fn remove_history(log: &mut disk::Log) {
+pub fn remove_history(log: &mut disk::Log) {
     let files = log.history();
+    if log.options().keep_history || files.is_empty() {
+        return;
+    }
     let removed = std::thread::Builder::new().name("unlink".into()).spawn(move || {
         for file in files {
             if let Err(error) = std::fs::remove_file(&file)

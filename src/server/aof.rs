@@ -15,7 +15,7 @@ use crate::sync::pin;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the configuration says of the log.
 pub fn options(config: &Config) -> Options {
@@ -24,6 +24,8 @@ pub fn options(config: &Config) -> Options {
         no_sync_on_rewrite: config.no_appendfsync_on_rewrite,
         timestamps: config.aof_timestamp_enabled,
         checksums: config.aof_checksums,
+        keep_history: config.aof_disable_auto_gc,
+        incremental: config.aof_rewrite_incremental_fsync,
         rdb_base: config.aof_use_rdb_preamble,
         rewrite_percentage: config.auto_aof_rewrite_percentage,
         rewrite_min_size: config.auto_aof_rewrite_min_size,
@@ -128,9 +130,9 @@ pub fn want_effects(shared: &Shared, local: &mut Local, wanted: bool) {
 
 /// DEBUG LOADAOF: everything goes, and comes back from the log. Clients are told meanwhile that data is
 /// being loaded.
-pub fn reload(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String> {
+pub fn reload(shared: &Shared, local: &mut Local) -> Result<(), String> {
     shared.conditions.set(Conditions::LOADING, true);
-    let result = load_again(shared, local, on);
+    let result = load_again(shared, local);
     shared.conditions.set(Conditions::LOADING, false);
     shared.persist.end_loading();
     if result.is_ok() {
@@ -139,7 +141,8 @@ pub fn reload(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String
     result
 }
 
-fn load_again(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String> {
+fn load_again(shared: &Shared, local: &mut Local) -> Result<(), String> {
+    let on = shared.keyspace.wants(Wants::LOGGED);
     want_effects(shared, local, false);
     let (sender, written) = std::sync::mpsc::channel();
     shared.log.order(Order::Flush(sender));
@@ -160,6 +163,38 @@ fn load_again(shared: &Shared, local: &mut Local, on: bool) -> Result<(), String
         want_effects(shared, local, true);
     }
     if flushed { loaded.map(drop) } else { Err("somebody has the keyspace for long".into()) }
+}
+
+/// How long a client waits until files that are no longer needed are taken out of the manifest.
+const REMOVAL: Duration = Duration::from_secs(1);
+
+/// What follows from a change.
+pub fn changed(shared: &Shared, old: &Config, new: &Config) {
+    let persist = &shared.persist;
+    if old.aof_disable_auto_gc && !new.aof_disable_auto_gc {
+        let (sender, done) = std::sync::mpsc::channel();
+        shared.log.order(Order::Flush(sender));
+        let _ = done.recv_timeout(REMOVAL); // it goes on without us
+    }
+    if old.appendonly == new.appendonly {
+        return;
+    }
+    if persist.rewrites.give_up() {
+        tracing::info!("Killing running AOF rewrite child: what it writes is not wanted any more");
+    }
+    if !new.appendonly {
+        persist.rewrites.turn_off();
+    } else {
+        let later = persist.jobs.is_running();
+        if later {
+            tracing::warn!(
+                "AOF was enabled but there is already another background operation. An AOF \
+                 background was scheduled to start when possible."
+            );
+        }
+        persist.rewrites.want(!later); // it begins with its base
+    }
+    persist.jobs.rouse();
 }
 
 /// What follows from a configuration.

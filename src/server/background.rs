@@ -4,6 +4,7 @@
 //! second, so it costs an idle server next to nothing and a busy one at most [`BUDGET`] in
 //! [`PERIOD`] (a share that `active-expire-effort` raises).
 
+use super::aof;
 use crate::commands::{Shared, blocking};
 use crate::db::lifetimes::Sampler;
 use crate::db::{Access, Local, Sweeper};
@@ -71,6 +72,7 @@ fn turn(shared: &Shared, local: &mut Local, walks: &mut Walks) {
     shared.process.observe(used, now);
     keyspace.free_flushed(); // even when paused: clients wait for it
     crate::db::grave::dig();
+    reload(shared, local);
     if shared.switches.is_cron_paused() {
         return;
     }
@@ -87,6 +89,17 @@ fn turn(shared: &Shared, local: &mut Local, walks: &mut Walks) {
     keyspace.free_flushed();
     pin().flush();
     crate::mem::settle();
+}
+
+/// DEBUG LOADAOF while a snapshot is written: the thread that does it otherwise is busy.
+fn reload(shared: &Shared, local: &mut Local) {
+    let persist = &shared.persist;
+    if persist.jobs.is_running()
+        && let Some(_turn) = persist.rewrites.turn.try_lock()
+        && let Some(asker) = persist.rewrites.take_reload()
+    {
+        let _ = asker.send(aof::reload(shared, local));
+    }
 }
 
 /// Removes what is over, for as long as `budget`.

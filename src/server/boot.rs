@@ -153,15 +153,8 @@ fn run((mut config, file): Configured, place: Place, log: &Log) -> Result<(), St
             own_log.set_format(new.log_format);
         }
         if let Some(shared) = watcher.upgrade() {
-            if old.appendonly != new.appendonly {
-                // Turned on, it begins with a rewrite.
-                match new.appendonly {
-                    true => shared.persist.rewrites.want(true),
-                    false => shared.persist.rewrites.forget(),
-                }
-                shared.persist.jobs.rouse();
-            }
             applied(&shared, new);
+            aof::changed(&shared, old, new);
         }
     });
     event::connect(&shared);

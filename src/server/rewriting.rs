@@ -9,13 +9,15 @@
 
 use super::aof;
 use crate::commands::Shared;
-use crate::commands::persist::base::{CommandBase, Groups};
+use crate::commands::persist::base::{Around, CommandBase, Groups};
+use crate::commands::persist::delay::delay;
 use crate::commands::persist::recorder::{Durable, Manner, Recorder};
 use crate::db::{Local, Wants};
 use crate::disk::base::BaseWriter;
 use crate::disk::{self, Rewrite};
-use crate::log::Order;
-use crate::sync::AtomicBool;
+use crate::log::{self, Order};
+use crate::sync::Ordering;
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -41,15 +43,24 @@ impl Rewriting {
 
     /// Does what the configuration, BGREWRITEAOF or the size of the log ask for.
     pub fn turn(&mut self, shared: &Arc<Shared>, local: &mut Local) {
-        let wanted = shared.config.get().appendonly;
         let rewrites = &shared.persist.rewrites;
-        if let Some(asker) = rewrites.take_reload() {
-            let _ = asker.send(aof::reload(shared, local, self.on));
+        let mut wanted = shared.config.get().appendonly;
+        let off = rewrites.take_off();
+        if off {
+            wanted = shared.config.get().appendonly; // it may be on again, or not
         }
-        if self.on && !wanted {
+        let _turn = rewrites.turn.lock();
+        if let Some(asker) = rewrites.take_reload() {
+            let _ = asker.send(aof::reload(shared, local));
+        }
+        if self.on && (off || !wanted) {
             turn_off(shared, local);
             self.on = false;
-        } else if wanted && !self.on {
+        }
+        if shared.persist.jobs.is_running() {
+            return; // a snapshot was asked for first
+        }
+        if wanted && !self.on {
             if self.failed.is_none_or(|at| at.elapsed() >= RETRY) && rewrites.begin(true) {
                 self.on = run(shared, local, Why::Begins);
                 self.failed = (!self.on).then(Instant::now);
@@ -93,9 +104,14 @@ enum Why {
 fn run(shared: &Arc<Shared>, local: &mut Local, why: Why) -> bool {
     let rewrites = &shared.persist.rewrites;
     tracing::info!("Background append only file rewriting started by pid {}", std::process::id());
-    let result = if why == Why::Goes { Ok(()) } else { begin(shared) };
-    let result = result.and_then(|()| base(shared, local));
-    if why == Why::Once || why == Why::Begins && result.is_err() {
+    let busy = shared.log.busy();
+    let result = match why {
+        Why::Goes => logged(shared, local),
+        Why::Begins => begin(shared).and_then(|()| logged(shared, local)),
+        Why::Once => once(shared, local),
+    };
+    drop(busy);
+    if why == Why::Begins && result.is_err() {
         turn_off(shared, local); // before anybody is told that it is over
     }
     rewrites.ended(result.is_ok(), shared.keyspace.snapshots.progress().2);
@@ -111,16 +127,59 @@ fn run(shared: &Arc<Shared>, local: &mut Local, why: Why) -> bool {
     }
 }
 
-fn begin(shared: &Shared) -> Result<(), String> {
-    let _ours = shared.persist.place.claim()?;
+/// A log that begins with its base, and the number of the last record before it.
+fn open(shared: &Shared, now: u64) -> Result<(disk::Log, u64), String> {
     let config = shared.config.get();
     let last = shared.keyspace.journal.last();
-    let now = shared.keyspace.clock.tick().unsigned_abs();
     let directory = aof::directory(shared)?;
     let log = disk::Log::open_waiting(directory, aof::options(&config), last, now);
-    let log = log.map_err(|error| error.to_string())?;
+    Ok((log.map_err(|error| error.to_string())?, last))
+}
+
+fn begin(shared: &Shared) -> Result<(), String> {
+    let _ours = shared.persist.place.claim()?;
+    let (log, last) = open(shared, shared.keyspace.clock.tick().unsigned_abs())?;
     shared.log.order(Order::Begin(Box::new(log), last));
     Ok(())
+}
+
+/// The base of a log that is off: of the files there are it leaves itself alone.
+fn once(shared: &Arc<Shared>, local: &Local) -> Result<(), String> {
+    let _ours = shared.persist.place.claim()?;
+    let now = || shared.keyspace.clock.tick().unsigned_abs();
+    let (mut log, _) = open(shared, now())?;
+    let (sender, answer) = channel();
+    let _ = sender.send(Ok(log.begin_base(now())));
+    match base(shared, local, answer, || {}) {
+        (Some(rewrite), Ok(())) => {
+            log.finish_rewrite(rewrite, now()).map_err(|error| error.to_string())?;
+            log::remove_history(&mut log);
+            Ok(())
+        }
+        (Some(rewrite), Err(text)) => {
+            log.fail_rewrite(rewrite, now());
+            Err(text)
+        }
+        (None, written) => written,
+    }
+}
+
+/// The base from which the log goes on: what is younger than the cut is in its next file.
+fn logged(shared: &Arc<Shared>, local: &Local) -> Result<(), String> {
+    let (sender, answer) = channel();
+    // The order is there before the cut, so the thread knows whom to answer when it comes to it.
+    shared.log.order(Order::Rewrite(sender));
+    let (rewrite, written) = base(shared, local, answer, || {
+        shared.keyspace.want(Wants::LOGGED, true);
+        shared.log.cut_at(shared.keyspace.journal.last());
+    });
+    // Without an answer there was no cut, or the log could not begin the next file: nothing to undo.
+    let Some(rewrite) = rewrite else {
+        return written.and(Err("the log has ended".into()));
+    };
+    let (sender, answer) = channel();
+    shared.log.order(Order::Rewritten(rewrite, written, sender));
+    answer.recv().map_err(|_| "the log has ended".to_string())?
 }
 
 /// Where the base goes, as soon as the log has come to the cut.
@@ -165,42 +224,48 @@ impl Groups for Late {
     }
 }
 
-fn base(shared: &Arc<Shared>, local: &Local) -> Result<(), String> {
+/// Writes a base to the place that is answered, and says what came of that.
+fn base(
+    shared: &Shared,
+    local: &Local,
+    answer: Receiver<Result<Rewrite, String>>,
+    mut at_cut: impl FnMut(),
+) -> (Option<Rewrite>, Result<(), String>) {
     let config = shared.config.get();
-    let (sender, answer) = channel();
     let mut late = Late { answer, rewrite: None, out: None };
+    let cancelled = &shared.persist.rewrites.cancelled;
+    let is_cut = Cell::new(false);
     let at_cut = || {
-        // The order is there before the cut, so the thread knows whom to answer when it comes to it.
-        shared.keyspace.want(Wants::LOGGED, true);
-        shared.log.cut_at(shared.keyspace.journal.last());
+        is_cut.set(true);
+        at_cut();
     };
-    shared.log.order(Order::Rewrite(sender));
-    let never = AtomicBool::new(false);
     let written = if config.aof_use_rdb_preamble {
         let policy = crate::commands::policy(&config);
         let manner = Manner { aof_base: true, incremental: false, policy };
-        Recorder::new(shared, (&mut late, manner), &never, at_cut).and_then(|mut recorder| {
+        Recorder::new(shared, (&mut late, manner), cancelled, at_cut).and_then(|mut recorder| {
             shared.keyspace.snapshot(local, &mut recorder)?;
             recorder.finish()
         })
     } else {
-        let now = shared.keyspace.clock.now();
-        let catalog = Arc::clone(shared);
-        let functions = move || {
-            let libraries = &catalog.catalog;
-            libraries.libraries(|all| all.libraries.values().map(|lib| lib.text.clone()).collect())
+        let libraries = &shared.catalog;
+        let functions =
+            || libraries.libraries(|all| all.libraries.values().map(|l| l.text.clone()).collect());
+        let heed = || match cancelled.load(Ordering::Relaxed) {
+            true => Err(io::Error::new(io::ErrorKind::Interrupted, "it was cancelled")),
+            false => Ok(()),
         };
-        let how = (now, config.rdbcompression);
-        let mut sink = CommandBase::new(&mut late, how, Box::new(functions), at_cut);
+        let pause = |keys| heed().and_then(|()| delay(keys, config.rdb_key_save_delay, heed));
+        let around = Around {
+            now: shared.keyspace.clock.now(),
+            compress: config.rdbcompression,
+            functions: &functions,
+            pause: &pause,
+        };
+        let mut sink = CommandBase::new(&mut late, around, at_cut);
         shared.keyspace.snapshot(local, &mut sink).and_then(|()| sink.finish().map(|_| 0))
     };
-    let written = written.and_then(|_| late.out()?.finish());
-    let written = written.map_err(|error| error.to_string());
-    // Without an answer there was no cut, or the log could not begin the next file: nothing to undo.
-    let Some(rewrite) = late.rewrite.or_else(|| late.answer.try_recv().ok()?.ok()) else {
-        return written.and(Err("the log has ended".into()));
-    };
-    let (sender, answer) = channel();
-    shared.log.order(Order::Rewritten(rewrite, written, sender));
-    answer.recv().map_err(|_| "the log has ended".to_string())?
+    let written = written.and_then(|_| late.out()?.finish()).map_err(|error| error.to_string());
+    // After a cut there is an answer: it may be on its way.
+    let late_answer = || is_cut.get().then(|| late.answer.recv().ok()?.ok()).flatten();
+    (late.rewrite.or_else(late_answer), written)
 }

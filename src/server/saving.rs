@@ -79,6 +79,7 @@ fn background(shared: &Shared, local: &Local) {
     let (keyspace, persist) = (&shared.keyspace, &shared.persist);
     let config = shared.config.get();
     tracing::info!("Background saving started by pid {}", std::process::id());
+    let _busy = shared.log.busy();
     let (incremental, policy) =
         (config.rdb_save_incremental_fsync, crate::commands::policy(&config));
     let manner = Manner { aof_base: false, incremental, policy };
@@ -96,17 +97,14 @@ fn background(shared: &Shared, local: &Local) {
         }
     });
     let now = keyspace.clock.now();
-    if result.is_ok() {
-        persist.set_saved(now, changes.load(Ordering::Relaxed));
-    }
-    persist.jobs.done(now, keyspace.snapshots.progress().2);
     match result {
         Ok((bytes, _turn)) => {
             tracing::info!("DB saved on disk: {bytes} bytes");
+            persist.set_saved(now, changes.load(Ordering::Relaxed));
             persist.note_save(true);
             tracing::info!("Background saving terminated with success");
         }
-        Err(_) if cancelled.load(Ordering::Relaxed) => {
+        Err(_) if cancelled.load(Ordering::Relaxed) && !persist.jobs.is_to_fail() => {
             tracing::warn!("Background saving was cancelled");
         }
         Err(error) => {
@@ -114,6 +112,8 @@ fn background(shared: &Shared, local: &Local) {
             persist.note_save(false);
         }
     }
+    // Whoever waits for the end finds how it went.
+    persist.jobs.done(now, keyspace.snapshots.progress().2);
 }
 
 /// Saves before the end if `how` or the configuration says so. Writes are held back from the cut on, so

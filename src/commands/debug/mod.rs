@@ -55,6 +55,16 @@ const fn sub(
 const ANY: usize = usize::MAX;
 
 static SUBCOMMANDS: &[Sub] = &[
+    sub(
+        "AOF-FLUSH-SLEEP",
+        3..=3,
+        "<microseconds>",
+        "Lets what comes wait before it is written to the append-only file.",
+        |cx, args| {
+            cx.shared.log.set_delay(integer(args.get(2))?.max(0).unsigned_abs());
+            ok(cx)
+        },
+    ),
     sub("CHANGE-REPL-ID", 2..=2, "", "Takes a new replication id.", |cx, _| {
         cx.shared.process.change_replid();
         ok(cx)
@@ -67,6 +77,14 @@ static SUBCOMMANDS: &[Sub] = &[
     sub("DIGEST-VALUE", 3..=ANY, "<key> [<key> ...]", "The same for single keys.", digest::values),
     sub("ERROR", 3..=3, "<string>", "Replies with an error of this text.", |_, args| {
         Err(Error::Bytes(args.get(2).to_vec()))
+    }),
+    sub("FAIL-SAVE", 2..=2, "", "Has the snapshot or rewrite under way fail.", |cx, _| {
+        let persist = &cx.shared.persist;
+        let snapshot = persist.jobs.fail();
+        match persist.rewrites.fail() || snapshot {
+            true => ok(cx),
+            false => Err(Error::new("ERR Neither a snapshot nor a rewrite is under way")),
+        }
     }),
     sub("HELP", 2..=2, "", "Prints this help.", |cx, _| {
         write_help(cx);

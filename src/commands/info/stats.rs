@@ -100,7 +100,10 @@ pub static FIELDS: &[Field] = &[
         .gauge("redis_pubsubshard_channels"),
     absent("latest_fork_usec", "Always 0: the server does not fork.")
         .gauge("redis_latest_fork_usec"),
-    absent("total_forks", "Always 0: the server does not fork.").counter("redis_total_forks"),
+    int("total_forks", "Snapshots and rewrites begun: Redis forks for each.", |s| {
+        signed(s.keyspace.snapshots.count())
+    })
+    .counter("redis_total_forks"),
     int("migrate_cached_sockets", "Sockets kept for MIGRATE.", |_| {
         crate::commands::migrate::kept_links()
     })

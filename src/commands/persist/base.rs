@@ -30,27 +30,37 @@ impl<F: Groups> Groups for &mut F {
     }
 }
 
+/// What of a server a base in commands needs to know.
+pub struct Around<'a> {
+    /// Unix milliseconds at the cut, about.
+    pub now: i64,
+    /// Long strings are compressed.
+    pub compress: bool,
+    /// The texts of libraries at the cut.
+    pub functions: &'a dyn Fn() -> Vec<Bytes>,
+    /// Called between keys, with how many there were since; an error ends it.
+    pub pause: &'a dyn Fn(u64) -> io::Result<()>,
+}
+
 /// Writes a base in commands; `at_cut` is called at the cut.
-pub struct CommandBase<F, C> {
+pub struct CommandBase<'a, F, C> {
     file: F,
     at_cut: C,
-    functions: Box<dyn Fn() -> Vec<Bytes>>,
+    around: Around<'a>,
     encoder: Encoder,
     db: Option<usize>,
     bytes: Vec<u8>,
     value: Vec<u8>,
+    /// Keys since the last pause.
+    keys: u64,
 }
 
-impl<F: Groups, C: FnMut()> CommandBase<F, C> {
-    /// Writes to `file`. `functions` are the texts of libraries at the cut.
-    pub fn new(
-        file: F,
-        (now, compress): (i64, bool),
-        functions: Box<dyn Fn() -> Vec<Bytes>>,
-        at_cut: C,
-    ) -> Self {
-        let encoder = Encoder::for_payload(now, compress);
-        Self { file, at_cut, functions, encoder, db: None, bytes: Vec::new(), value: Vec::new() }
+impl<'a, F: Groups, C: FnMut()> CommandBase<'a, F, C> {
+    /// Writes to `file`.
+    pub fn new(file: F, around: Around<'a>, at_cut: C) -> Self {
+        let encoder = Encoder::for_payload(around.now, around.compress);
+        let (bytes, value) = (Vec::new(), Vec::new());
+        Self { file, at_cut, around, encoder, db: None, bytes, value, keys: 0 }
     }
 
     /// Writes the end, and gives the file back.
@@ -61,6 +71,7 @@ impl<F: Groups, C: FnMut()> CommandBase<F, C> {
 
     /// The command that makes `key` hold what was encoded.
     fn restore(&mut self, key: Saved<'_>) {
+        self.keys += 1;
         if self.value.is_empty() {
             return; // it holds nothing any more
         }
@@ -79,12 +90,12 @@ impl<F: Groups, C: FnMut()> CommandBase<F, C> {
     }
 }
 
-impl<F: Groups, C: FnMut()> Sink for CommandBase<F, C> {
+impl<F: Groups, C: FnMut()> Sink for CommandBase<'_, F, C> {
     type Error = io::Error;
 
     fn cut(&mut self, _: &[(u64, u64)]) {
         (self.at_cut)();
-        for text in (self.functions)() {
+        for text in (self.around.functions)() {
             let words = [b"FUNCTION".as_slice(), b"LOAD", &text];
             encode(&mut self.bytes, words.into_iter());
         }
@@ -106,6 +117,7 @@ impl<F: Groups, C: FnMut()> Sink for CommandBase<F, C> {
     }
 
     fn pause(&mut self) -> io::Result<()> {
+        (self.around.pause)(std::mem::take(&mut self.keys))?;
         if self.bytes.len() > GATHERED {
             self.file.group(&self.bytes)?;
             self.bytes.clear();

@@ -36,6 +36,8 @@ struct Inner {
     took: Option<i64>,
     /// Bytes copied for it by those who wrote meanwhile.
     copied: usize,
+    /// The one under way is to fail.
+    fails: bool,
     stopped: bool,
 }
 
@@ -95,6 +97,16 @@ impl Jobs {
         std::mem::take(&mut inner.scheduled).then_some(true)
     }
 
+    /// Has the one under way fail, as if the disk had. False if there is none.
+    pub fn fail(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.fails = inner.began.is_some();
+        if inner.fails {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
+        inner.fails
+    }
+
     /// For the thread: waits a while for work. True if there is a snapshot to be made now.
     pub fn wait(&self, patience: Duration, now: impl FnOnce() -> i64) -> bool {
         let mut inner = self.inner.lock();
@@ -108,8 +120,13 @@ impl Jobs {
             return false;
         }
         inner.taken = true;
-        self.cancelled.store(false, Ordering::Relaxed);
+        self.cancelled.store(inner.fails, Ordering::Relaxed);
         true
+    }
+
+    /// Whether the one under way is to fail.
+    pub fn is_to_fail(&self) -> bool {
+        self.inner.lock().fails
     }
 
     /// The thread has done it, or not; a snapshot that was cancelled was none.
@@ -117,7 +134,8 @@ impl Jobs {
         let mut inner = self.inner.lock();
         let began = inner.began.take().unwrap_or(now);
         (inner.taken, inner.tried) = (false, now);
-        (inner.took, inner.copied) = (Some((now - began).max(0) / 1000), copied);
+        (inner.took, inner.copied, inner.fails) =
+            (Some((now - began).max(0) / 1000), copied, false);
     }
 
     /// No more work: the server ends.

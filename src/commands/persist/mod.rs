@@ -6,7 +6,7 @@
 //! whole one, the last that succeeded.
 
 pub mod base;
-mod delay;
+pub mod delay;
 pub mod jobs;
 pub mod load;
 mod output;

@@ -88,6 +88,8 @@ pub struct Recorder<'r, F, C> {
     unsynced: u64,
     /// Keys since the last pause.
     keys: u64,
+    /// Microseconds to wait for each, as when it began: a child process would know of no other.
+    each: i32,
 }
 
 impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
@@ -123,6 +125,7 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
             failed: None,
             unsynced: 0,
             keys: 0,
+            each: config.rdb_key_save_delay,
         })
     }
 
@@ -184,8 +187,7 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
 
     /// Waits as long as a test wants it.
     fn delay(&mut self) -> io::Result<()> {
-        let each = self.shared.config.get().rdb_key_save_delay;
-        delay(std::mem::take(&mut self.keys), each, || self.heed())
+        delay(std::mem::take(&mut self.keys), self.each, || self.heed())
     }
 }
 

@@ -110,6 +110,8 @@ impl<'s> Replay<'s> {
         );
         db.now = LONG_AGO; // T1
         db.policy = super::super::policy(&self.local.config);
+        // A script runs as one that is long: this thread serves nobody who could be let in.
+        let mut meanwhile = || {};
         let mut cx = Cx {
             db,
             reply: &mut self.reply,
@@ -118,7 +120,7 @@ impl<'s> Replay<'s> {
             local: &mut self.local,
             row,
             hash: 0,
-            meanwhile: None,
+            meanwhile: Some(&mut meanwhile),
         };
         super::super::run::aim(&mut cx, args);
         loop {

@@ -7,13 +7,21 @@ use super::super::args::integer;
 use super::super::{Args, Cx, Error};
 use crate::config::Config;
 use crate::session::After;
+use crate::sync::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 /// What is wanted, and how it went.
 #[derive(Debug, Default)]
-pub struct Rewrites(Mutex<Inner>, Mutex<Option<Reload>>);
+pub struct Rewrites {
+    inner: Mutex<Inner>,
+    reload: Mutex<Option<Reload>>,
+    /// The rewrite under way is not wanted any more, or is to fail.
+    pub cancelled: AtomicBool,
+    /// Held by who writes a base, and by who loads all data from the log again.
+    pub turn: Mutex<()>,
+}
 
 /// Who waits until all data has been loaded from the log again.
 pub type Reload = Sender<Result<(), String>>;
@@ -21,8 +29,14 @@ pub type Reload = Sender<Result<(), String>>;
 #[derive(Debug, Default)]
 struct Inner {
     wanted: bool,
-    /// Since when one is under way.
+    /// The log was turned off, whatever was wanted since.
+    off: bool,
+    /// What is wanted counts as under way already.
+    at_once: bool,
+    /// Since when one is under way, or was asked for as if it were.
     since: Option<Instant>,
+    /// The thread is at it.
+    begun: bool,
     /// Seconds that the last took.
     took: Option<u64>,
     failed: bool,
@@ -54,31 +68,56 @@ pub struct Report {
 impl Rewrites {
     /// Asks for one: `at_once` it counts as under way from now on, else it follows something else.
     pub fn want(&self, at_once: bool) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         inner.wanted = true;
         if at_once {
+            inner.at_once = true;
             inner.since.get_or_insert_with(Instant::now);
         }
     }
 
-    /// Takes a wish back that nobody has seen to.
-    pub fn forget(&self) {
-        let mut inner = self.0.lock();
-        if std::mem::take(&mut inner.wanted) {
-            inner.since = None;
+    /// Takes back what was wanted, and ends what is under way. False if nothing was.
+    pub fn give_up(&self) -> bool {
+        let mut inner = self.inner.lock();
+        (inner.wanted, inner.at_once) = (false, false);
+        let running = inner.since.is_some();
+        match inner.begun {
+            true => self.cancelled.store(true, Ordering::Relaxed),
+            false => inner.since = None,
         }
+        running
+    }
+
+    /// The log is turned off. What is not in it from here on cannot be added later, so it must begin anew.
+    pub fn turn_off(&self) {
+        self.inner.lock().off = true;
+    }
+
+    /// For the thread: whether that was so.
+    pub fn take_off(&self) -> bool {
+        std::mem::take(&mut self.inner.lock().off)
+    }
+
+    /// Has the one under way, or about to begin, fail. False if there is none.
+    pub fn fail(&self) -> bool {
+        let running = self.inner.lock().since.is_some();
+        if running {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
+        running
     }
 
     /// Whether one is under way.
     pub fn is_running(&self) -> bool {
-        self.0.lock().since.is_some()
+        self.inner.lock().since.is_some()
     }
 
     /// For the thread: whether one is wanted, or needed anyway. It begins then.
     pub fn begin(&self, needed: bool) -> bool {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let begins = std::mem::take(&mut inner.wanted) || needed;
         if begins {
+            (inner.begun, inner.at_once) = (true, false);
             inner.since.get_or_insert_with(Instant::now);
         }
         begins
@@ -86,7 +125,7 @@ impl Rewrites {
 
     /// Asks for all data to be loaded from the log again. False if somebody has.
     pub fn want_reload(&self, asker: Reload) -> bool {
-        let mut reload = self.1.lock();
+        let mut reload = self.reload.lock();
         let first = reload.is_none();
         if first {
             *reload = Some(asker);
@@ -96,13 +135,16 @@ impl Rewrites {
 
     /// For the thread: who asked for that.
     pub fn take_reload(&self) -> Option<Reload> {
-        self.1.lock().take()
+        self.reload.lock().take()
     }
 
     /// It has ended.
     pub fn ended(&self, ok: bool, copied: usize) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
+        self.cancelled.store(false, Ordering::Relaxed);
+        inner.begun = false;
         inner.took = inner.since.take().map(|since| since.elapsed().as_secs());
+        inner.since = inner.at_once.then(Instant::now); // another was asked for meanwhile
         (inner.failed, inner.copied) = (!ok, copied);
         if ok {
             inner.done += 1;
@@ -114,7 +156,7 @@ impl Rewrites {
 
     /// What INFO says.
     pub fn report(&self) -> Report {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         Report {
             running: inner.since.map(|since| since.elapsed().as_secs()),
             scheduled: inner.wanted && inner.since.is_none(),
