@@ -1,4 +1,4 @@
-# Runs Redis' Tcl suite with three changes; holds no line of the suite.
+# Runs Redis' Tcl suite with a few changes; holds no line of the suite.
 #
 #     tclsh driver.tcl <options of the suite>        from the root of an unpacked suite
 #
@@ -7,7 +7,9 @@
 #   2. writes down which test is running ($EONKV_EVENTS), so that a hang costs one case;
 #   3. swallows error replies to commands sent *between* tests, and writes them down: one set-up
 #      command that a server lacks would otherwise lose every case of its block;
-#   4. pops a `tags` block also when its body throws.
+#   4. pops a `tags` block also when its body throws;
+#   5. stands in for the child process that Redis saves with and a case kills: the server is told to
+#      let what it writes fail (DEBUG FAIL-SAVE), which is what that death means to Redis.
 set ::eonkv_driver [file normalize [info script]]
 
 proc eonkv_event {kind args} {
@@ -19,9 +21,12 @@ proc eonkv_event {kind args} {
     }
 }
 
-# (1) The parent runs `exec tclsh tests/test_helper.tcl --client N`.
+# (1) The parent runs `exec tclsh tests/test_helper.tcl --client N`. (5) A case runs `exec kill -9 PID`.
 rename exec eonkv_exec
 proc exec {args} {
+    if {[lindex $args 0] eq "kill" && [regexp {^writer-of-(-?\d+)$} [lindex $args end] all level]} {
+        return [[srv $level client] debug fail-save]
+    }
     if {[lindex $args 1] eq "tests/test_helper.tcl"} {
         set args [lreplace $args 1 1 $::eonkv_driver]
     }
@@ -58,6 +63,15 @@ proc eonkv_hook_library {} {
         set ::tags $saved
         if {$code == 1} { return -code error -errorinfo $::errorInfo $result }
         return -options $options $result
+    }
+    # (5) There may be a child after all: the suite is run against Redis, too.
+    rename get_child_pid eonkv_get_child_pid
+    proc get_child_pid {level} {
+        if {![catch {eonkv_get_child_pid $level} pid] && $pid ne ""} { return $pid }
+        foreach field {rdb_bgsave_in_progress aof_rewrite_in_progress} {
+            if {[s $level $field] == 1} { return "writer-of-$level" }
+        }
+        error "nothing is being written"
     }
     # (3) `r` is defined in test_helper.tcl, later than the library: wait for what follows it.
     trace add execution proc leave eonkv_defined
