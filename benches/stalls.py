@@ -93,10 +93,13 @@ class Bench:
 
     def fill(self, kind):
         adds = {"zset": "ZADD", "list": "RPUSH", "set": "SADD", "hash": "HSET", "geo": "GEOADD"}
-        if kind == "stream":
+        if kind in ("stream", "pending"):
             script = "for i = 1, 1000 do redis.call('XADD', KEYS[1], '*', 'f', i) end"
             for _ in range(0, self.n, 1000):
-                self.client.ask("EVAL", script, 1, "all:stream")
+                self.client.ask("EVAL", script, 1, f"all:{kind}")
+            if kind == "pending":
+                self.client.ask("XGROUP", "CREATE", "all:pending", "g", "0")
+                self.client.ask("XREADGROUP", "GROUP", "g", "c", "STREAMS", "all:pending", ">")
             return
         for start in range(0, self.n, 500):
             words = flat(self.words(kind, i) for i in range(start, min(start + 500, self.n)))
@@ -169,6 +172,13 @@ def commands(n):
         XTRIM it MAXLEN 10
         COPY it to
         DEL it""".strip().splitlines())
+    yield from (("pending", line) for line in f"""
+        XPENDING it g - + {n}
+        XPENDING it g - + {n} c
+        XINFO STREAM it FULL COUNT 0
+        XREADGROUP GROUP g c STREAMS it 0
+        XAUTOCLAIM it g d 0 - COUNT {n} JUSTID
+        XGROUP DELCONSUMER it g c""".strip().splitlines())
     yield "set", " ".join(["SREM it"] + [f"e:{i:012}" for i in many])
     yield "hash", " ".join(["HMGET it"] + [f"f:{i:012}" for i in many])
     yield "zset", " ".join(["ZADD it"] + [f"{i} n:{i}" for i in many])

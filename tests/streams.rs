@@ -273,3 +273,50 @@ fn long_replies_are_of_one_moment() {
     }
     reader.ask(b"PING\r\n", b"+PONG\r\n");
 }
+
+/// What is pending is shown as it was at one moment, though it is encoded while others acknowledge.
+#[test]
+fn many_pending_entries_are_of_one_moment() {
+    let server = Server::start(&[]);
+    let mut one = server.client();
+    let (count, of_ann) = (20_000, 15_000);
+    let add = |id: usize| format!("XADD s {id}-1 n 0\r\n");
+    for from in (1..=count).step_by(100) {
+        one.send((from..from + 100).map(add).collect::<String>().as_bytes());
+        (0..200).for_each(|_| drop(one.line()));
+    }
+    ask(&mut one, "XGROUP CREATE s g 0", "+OK");
+    let lines = |client: &mut Client, command: &str| {
+        client.send(format!("{command}\r\nPING\r\n").as_bytes());
+        std::iter::repeat_with(|| client.line()).take_while(|line| line != "+PONG").collect()
+    };
+    for (name, most) in [("ann", of_ann), ("bob", count)] {
+        let given: Vec<String> =
+            lines(&mut one, &format!("XREADGROUP GROUP g {name} COUNT {most} STREAMS s >"));
+        assert!(given.len() > 1_000);
+    }
+    let number = |lines: &[String], what: &str| lines.iter().filter(|line| **line == what).count();
+    let whole: Vec<String> = lines(&mut one, "XINFO STREAM s FULL COUNT 0");
+    assert_eq!((number(&whole, "*4"), number(&whole, "*3")), (count, count));
+    assert_eq!((number(&whole, "bob"), number(&whole, "*5000")), (5_001, 1));
+    let some: Vec<String> = lines(&mut one, "XINFO STREAM s FULL COUNT 7000");
+    assert_eq!((number(&some, "*4"), number(&some, "*3")), (7_000, 12_000));
+    let bob: Vec<String> = lines(&mut one, "XPENDING s g IDLE 0 (15001-1 + 9999 bob");
+    assert_eq!((bob[0].as_str(), bob[3].as_str(), bob.len()), ("*4999", "15002-1", 1 + 4_999 * 7));
+
+    let mut other = server.client();
+    for i in 1..=3_000 {
+        other.send(format!("XACK s g {i}-1 {}-1\r\n", count + 1 - i).as_bytes());
+    }
+    loop {
+        let reply: Vec<String> = lines(&mut one, &format!("XPENDING s g - + {count}"));
+        let ids: Vec<&str> = reply[1..].chunks(7).map(|row| row[2].as_str()).collect();
+        assert_eq!(reply[0], format!("*{}", ids.len()));
+        let gone = (count - ids.len()) / 2;
+        let want: Vec<String> = (gone + 1..=count - gone).map(|id| format!("{id}-1")).collect();
+        assert!(ids == want, "{} of {count}", ids.len());
+        if gone == 3_000 {
+            break;
+        }
+    }
+}

@@ -1,10 +1,13 @@
 //! XINFO.
 
 use super::super::args::integer;
+use super::super::long::{self, Source};
 use super::super::{Args, Cx, Error, help};
 use super::{no_group_of, read};
 use crate::resp::Reply;
-use crate::types::stream::{Bounds, Consumer, Group, Id, Stream};
+use crate::types::stream::{Bounds, Consumer, Group, Id, Names, Pending, Range, Stream};
+use std::collections::VecDeque;
+use std::vec::IntoIter;
 
 /// How many entries and pending entries FULL shows unless it is told.
 const SHOWN: usize = 10;
@@ -43,20 +46,37 @@ fn shown(args: Args<'_>) -> Result<Option<usize>, Error> {
 }
 
 pub fn stream(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    if let Some(done) = long::resume::<Whole>(cx) {
+        return done;
+    }
     let key = cx.key(args, 2);
     let reply = &mut *cx.reply;
     // That there is no stream is said before that the arguments are wrong.
     let done = read(&mut cx.db, key, |stream| {
-        let full = shown(args)?;
-        reply.map(if full.is_some() { 9 } else { 10 });
-        head(reply, stream);
-        match full {
-            Some(most) => whole(reply, stream, most),
-            None => ends(reply, stream),
-        }
-        Ok(())
+        let Some(most) = shown(args)? else {
+            reply.map(10);
+            head(reply, stream);
+            ends(reply, stream);
+            return Ok(None);
+        };
+        let text = Reply::of_protocol(reply.resp3);
+        let mut whole = Whole { pieces: VecDeque::new(), text };
+        whole.text.map(9);
+        head(&mut whole.text, stream);
+        whole.stream(stream, most);
+        Ok(Some(whole))
     })?;
-    done.unwrap_or(Err(Error::NoSuchKey))
+    match done.unwrap_or(Err(Error::NoSuchKey))? {
+        None => Ok(()),
+        Some(mut whole) if whole.pieces.is_empty() => {
+            cx.reply.append(&mut whole.text);
+            Ok(())
+        }
+        Some(mut whole) => {
+            whole.seal();
+            long::begin(cx, whole)
+        }
+    }
 }
 
 /// What both forms begin with. There is no radix tree: its keys are blocks.
@@ -82,52 +102,144 @@ fn ends(reply: &mut Reply, stream: &Stream) {
     }
 }
 
-fn whole(reply: &mut Reply, stream: &Stream, most: usize) {
-    let mut range = stream.range(Id::MIN, Id::MAX, most, false);
-    reply.bulk(b"entries");
-    reply.array(range.len());
-    while let Some(entry) = range.next_entry() {
-        reply.stream_entry(&entry);
-    }
-    reply.bulk(b"groups");
-    reply.array(stream.groups().len());
-    for (name, group) in stream.groups() {
-        reply.map(7);
-        reply.bulk(b"name");
-        reply.bulk(name);
-        id(reply, "last-delivered-id", group.last);
-        progress(reply, stream.bounds(), group);
-        int(reply, "pel-count", group.len() as i64);
-        reply.bulk(b"pending");
-        reply.array(group.len().min(most));
-        for (id, pending) in group.pending(Id::MIN, Id::MAX).take(most) {
-            reply.array(4);
-            reply.stream_id(id);
-            reply.bulk(group.name(pending.owner));
-            reply.int(pending.delivered);
-            reply.int(pending.count.cast_signed());
+/// Entries, or pending entries, that are encoded while the stripe is held.
+const AT_ONCE: usize = 512;
+/// And between two looks at the clock.
+const BETWEEN: usize = 64;
+
+/// What the reply to FULL is made of: what is short is encoded, what is long was copied, entries by
+/// reference, and is encoded in slices.
+struct Whole {
+    pieces: VecDeque<Piece>,
+    /// What follows the pieces.
+    text: Reply,
+}
+
+enum Piece {
+    Text(Vec<u8>),
+    Entries(Range),
+    /// Pending entries of a group and of a consumer, the next one first.
+    Given(Names, IntoIter<(Id, Pending)>),
+    Own(IntoIter<(Id, Pending)>),
+}
+
+impl Source for Whole {
+    fn encode(&mut self, reply: &mut Reply) -> bool {
+        let Some(piece) = self.pieces.front_mut() else { return false };
+        let mut left = BETWEEN;
+        match piece {
+            Piece::Text(text) => reply.raw(text),
+            Piece::Entries(range) => {
+                while left > 0
+                    && let Some(entry) = range.next_entry()
+                {
+                    reply.stream_entry(&entry);
+                    left -= 1;
+                }
+            }
+            Piece::Given(names, rows) => {
+                for row in rows.by_ref().take(BETWEEN) {
+                    given(reply, row, names.of(row.1.owner));
+                    left -= 1;
+                }
+            }
+            Piece::Own(rows) => {
+                for row in rows.by_ref().take(BETWEEN) {
+                    own(reply, row);
+                    left -= 1;
+                }
+            }
         }
-        reply.bulk(b"consumers");
-        reply.array(group.consumers_len());
-        group.consumers().for_each(|one| consumer(reply, group, one, most));
+        if left > 0 {
+            self.pieces.pop_front();
+        }
+        !self.pieces.is_empty()
     }
 }
 
-fn consumer(reply: &mut Reply, group: &Group, consumer: &Consumer, most: usize) {
-    reply.map(5);
-    reply.bulk(b"name");
-    reply.bulk(consumer.name());
-    int(reply, "seen-time", consumer.seen);
-    int(reply, "active-time", consumer.active.unwrap_or(NEVER));
-    int(reply, "pel-count", consumer.len() as i64);
-    reply.bulk(b"pending");
-    reply.array(consumer.len().min(most));
-    for id in consumer.pending(Id::MIN).take(most) {
-        let pending = group.find(id);
-        reply.array(3);
-        reply.stream_id(id);
-        reply.int(pending.map_or(0, |pending| pending.delivered));
-        reply.int(pending.map_or(0, |pending| pending.count.cast_signed()));
+fn given(reply: &mut Reply, (id, pending): (Id, Pending), name: &[u8]) {
+    reply.array(4);
+    reply.stream_id(id);
+    reply.bulk(name);
+    reply.int(pending.delivered);
+    reply.int(pending.count.cast_signed());
+}
+
+fn own(reply: &mut Reply, (id, pending): (Id, Pending)) {
+    reply.array(3);
+    reply.stream_id(id);
+    reply.int(pending.delivered);
+    reply.int(pending.count.cast_signed());
+}
+
+impl Whole {
+    /// Ends the text at hand.
+    fn seal(&mut self) {
+        self.pieces.push_back(Piece::Text(std::mem::take(&mut self.text.bytes)));
+    }
+
+    fn piece(&mut self, piece: Piece) {
+        self.seal();
+        self.pieces.push_back(piece);
+    }
+
+    fn stream(&mut self, stream: &Stream, most: usize) {
+        let mut range = stream.range(Id::MIN, Id::MAX, most, false);
+        self.text.bulk(b"entries");
+        self.text.array(range.len());
+        if range.len() > AT_ONCE {
+            self.piece(Piece::Entries(range));
+        } else {
+            while let Some(entry) = range.next_entry() {
+                self.text.stream_entry(&entry);
+            }
+        }
+        self.text.bulk(b"groups");
+        self.text.array(stream.groups().len());
+        for (name, group) in stream.groups() {
+            let reply = &mut self.text;
+            reply.map(7);
+            reply.bulk(b"name");
+            reply.bulk(name);
+            id(reply, "last-delivered-id", group.last);
+            progress(reply, stream.bounds(), group);
+            int(reply, "pel-count", group.len() as i64);
+            reply.bulk(b"pending");
+            let shown = group.len().min(most);
+            reply.array(shown);
+            let rows = group.pending(Id::MIN, Id::MAX).map(|(id, pending)| (id, *pending));
+            if shown > AT_ONCE {
+                let rows: Vec<_> = rows.take(most).collect();
+                self.piece(Piece::Given(group.names(), rows.into_iter()));
+            } else {
+                rows.take(most).for_each(|row| given(reply, row, group.name(row.1.owner)));
+            }
+            self.text.bulk(b"consumers");
+            self.text.array(group.consumers_len());
+            group.consumers().for_each(|one| self.consumer(group, one, most));
+        }
+    }
+
+    fn consumer(&mut self, group: &Group, consumer: &Consumer, most: usize) {
+        let reply = &mut self.text;
+        reply.map(5);
+        reply.bulk(b"name");
+        reply.bulk(consumer.name());
+        int(reply, "seen-time", consumer.seen);
+        int(reply, "active-time", consumer.active.unwrap_or(NEVER));
+        int(reply, "pel-count", consumer.len() as i64);
+        reply.bulk(b"pending");
+        let owner = group.owner(consumer.name()).into_iter();
+        let rows = owner.flat_map(|owner| group.pending_of(owner, Id::MIN, most));
+        let rows = rows.map(|(id, pending)| (id, *pending));
+        let shown = consumer.len().min(most);
+        reply.array(shown);
+        if shown > AT_ONCE {
+            let rows: Vec<_> = rows.collect();
+            self.piece(Piece::Own(rows.into_iter()));
+        } else {
+            rows.for_each(|row| own(reply, row));
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-//! XPENDING.
+//! XPENDING. Many entries are copied at one instant, forty bytes each, and encoded in slices.
 
 use super::super::args::integer;
+use super::super::long::{self, Source};
 use super::super::{Args, Cx, Error};
 use super::{lower, no_group, read, upper};
 use crate::resp::Reply;
-use crate::types::stream::{Group, Id, Pending};
+use crate::types::stream::{Group, Id, Names, Pending};
 
 /// Which pending entries are asked for, one by one.
 struct Query<'q> {
@@ -36,35 +37,73 @@ impl<'q> Query<'q> {
         Ok(Some(Self { from, to, idle, count, consumer: args.opt(at + 3) }))
     }
 
-    fn reply(&self, reply: &mut Reply, group: &Group, now: i64) {
-        let idle = |pending: &Pending| now.wrapping_sub(pending.delivered);
-        let fits = |pending: &Pending| self.idle == 0 || idle(pending) >= self.idle;
-        let (mut lines, mut count) = (Reply::default(), 0);
-        let mut line = |id: Id, pending: &Pending| {
-            count += 1;
-            lines.array(4);
-            lines.stream_id(id);
-            lines.bulk(group.name(pending.owner));
-            lines.int(idle(pending).max(0));
-            lines.int(pending.count.cast_signed());
-        };
+    /// The entries that are asked for.
+    fn rows(&self, group: &Group, now: i64) -> Vec<(Id, Pending)> {
+        let fits = |(_, of): &(Id, Pending)| self.idle == 0 || idle(now, of) >= self.idle;
+        let most = self.count;
         match self.consumer.map(|name| group.owner(name)) {
             None => {
-                let all = group.pending(self.from, self.to).filter(|(_, pending)| fits(pending));
-                all.take(self.count).for_each(|(id, pending)| line(id, pending));
+                let all = group.pending(self.from, self.to).map(|(id, of)| (id, *of));
+                all.filter(fits).take(most).collect()
             }
             Some(owner) => {
-                let consumer = owner.and_then(|owner| group.consumer(owner));
-                let ids = consumer.into_iter().flat_map(|consumer| consumer.pending(self.from));
-                let ids = ids.take_while(|id| *id <= self.to);
-                let all = ids.filter_map(|id| Some((id, group.find(id)?)));
-                let all = all.filter(|(_, pending)| fits(pending));
-                all.take(self.count).for_each(|(id, pending)| line(id, pending));
+                // Without other conditions no more are looked at than are shown.
+                let looks = if self.idle == 0 { most } else { usize::MAX };
+                let all = owner.into_iter();
+                let all = all.flat_map(|owner| group.pending_of(owner, self.from, looks));
+                let all = all.take_while(|(id, _)| *id <= self.to).map(|(id, of)| (id, *of));
+                all.filter(fits).take(most).collect()
             }
         }
-        reply.array(count);
-        reply.raw(&lines.bytes);
     }
+}
+
+fn idle(now: i64, pending: &Pending) -> i64 {
+    now.wrapping_sub(pending.delivered)
+}
+
+fn line(reply: &mut Reply, (id, pending): &(Id, Pending), name: &[u8], now: i64) {
+    reply.array(4);
+    reply.stream_id(*id);
+    reply.bulk(name);
+    reply.int(idle(now, pending).max(0));
+    reply.int(pending.count.cast_signed());
+}
+
+/// Pending entries that are encoded while the stripe is held.
+const AT_ONCE: usize = 512;
+/// And between two looks at the clock.
+const BETWEEN: usize = 128;
+
+/// More pending entries, as they were when they were asked for.
+struct Lines {
+    rows: Vec<(Id, Pending)>,
+    names: Names,
+    now: i64,
+    shown: usize,
+}
+
+impl Source for Lines {
+    fn encode(&mut self, reply: &mut Reply) -> bool {
+        if self.shown == 0 {
+            reply.array(self.rows.len());
+        }
+        let rest = &self.rows[self.shown..];
+        let some = &rest[..rest.len().min(BETWEEN)];
+        some.iter().for_each(|row| line(reply, row, self.names.of(row.1.owner), self.now));
+        self.shown += some.len();
+        self.shown < self.rows.len()
+    }
+}
+
+/// Encodes pending entries, or returns them if they are many.
+fn lines(reply: &mut Reply, group: &Group, rows: Vec<(Id, Pending)>, now: i64) -> Option<Lines> {
+    if rows.len() > AT_ONCE {
+        return Some(Lines { rows, names: group.names(), now, shown: 0 });
+    }
+    reply.array(rows.len());
+    rows.iter().for_each(|row| line(reply, row, group.name(row.1.owner), now));
+    None
 }
 
 fn summary(reply: &mut Reply, group: &Group) {
@@ -91,16 +130,24 @@ fn summary(reply: &mut Reply, group: &Group) {
 }
 
 pub fn xpending(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
+    if let Some(done) = long::resume::<Lines>(cx) {
+        return done;
+    }
     let query = Query::parse(args)?;
     let (key, name, now) = (cx.key(args, 1), args.get(2), cx.db.now);
     let reply = &mut *cx.reply;
     let done = read(&mut cx.db, key, |stream| {
         let group = stream.group(name)?;
-        match &query {
-            Some(query) => query.reply(reply, group, now),
-            None => summary(reply, group),
-        }
-        Some(())
+        Some(match &query {
+            Some(query) => lines(reply, group, query.rows(group, now), now),
+            None => {
+                summary(reply, group);
+                None
+            }
+        })
     })?;
-    done.flatten().ok_or_else(|| no_group(key.bytes, name))
+    match done.flatten().ok_or_else(|| no_group(key.bytes, name))? {
+        Some(lines) => long::begin(cx, lines),
+        None => Ok(()),
+    }
 }

@@ -56,6 +56,17 @@ impl Consumer {
     }
 }
 
+/// What consumers are called, by their numbers.
+#[derive(Debug)]
+pub struct Names(Vec<Box<[u8]>>);
+
+impl Names {
+    /// The name of a consumer.
+    pub fn of(&self, owner: Owner) -> &[u8] {
+        self.0.get(owner.0 as usize).map_or(b"", |name| name)
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -89,6 +100,24 @@ impl Group {
     pub fn pending(&self, from: Id, to: Id) -> impl DoubleEndedIterator<Item = (Id, &Pending)> {
         let bounds = if from <= to { Some(from..=to) } else { None };
         bounds.into_iter().flat_map(|bounds| self.pending.range(bounds)).map(|(id, of)| (*id, of))
+    }
+
+    /// What a consumer has pending from `from` on, at most `most`.
+    pub fn pending_of(
+        &self,
+        owner: Owner,
+        from: Id,
+        most: usize,
+    ) -> impl Iterator<Item = (Id, &Pending)> {
+        let consumer = self.consumer(owner);
+        // Of all of them, if they are not few, one walk finds more than a look-up for each.
+        let len = consumer.map_or(0, Consumer::len);
+        let walks = most >= len && len >= self.len() / 8;
+        let all = walks.then(|| self.pending.range(from..)).into_iter().flatten();
+        let own = all.filter(move |(_, pending)| pending.owner == owner).map(|(id, of)| (*id, of));
+        let ids = consumer.filter(|_| !walks).map(|consumer| consumer.pending(from));
+        let found = ids.into_iter().flatten().filter_map(|id| Some((id, self.find(id)?)));
+        own.chain(found).take(most)
     }
 
     /// The pending entry `id`.
@@ -129,6 +158,12 @@ impl Group {
     /// A consumer's name, by its number.
     pub fn name(&self, owner: Owner) -> &[u8] {
         self.consumer(owner).map_or(b"", Consumer::name)
+    }
+
+    /// The names of all consumers, to be had when the group is not at hand any more.
+    pub fn names(&self) -> Names {
+        let name = |consumer: &Option<Consumer>| consumer.as_ref().map(|one| one.name.clone());
+        Names(self.consumers.iter().map(|consumer| name(consumer).unwrap_or_default()).collect())
     }
 
     /// Adds a consumer that was seen at a time. False if there is one with this name.

@@ -27,7 +27,7 @@ mod trim;
 
 pub use block::{Entry, Fields, LARGEST, Limit};
 pub use claim::{Claim, Swept};
-pub use group::{Consumer, Group, Owner, Pending};
+pub use group::{Consumer, Group, Names, Owner, Pending};
 pub use id::{Id, Text, Wanted};
 pub use tree::Range;
 pub use trim::{Keep, Trim};
