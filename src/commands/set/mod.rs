@@ -345,9 +345,10 @@ fn smismember(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         in_groups(
             &mut view(seen),
             members.iter(),
-            |set, group| match set {
-                View::Large(set) => ask(set, group),
-                _ => {}
+            |set, group| {
+                if let View::Large(set) = set {
+                    ask(set, group);
+                }
             },
             |set, member| reply.int(i64::from(set.contains(member))),
         );
