@@ -11,7 +11,7 @@ pub struct Output(Form);
 
 enum Form {
     Plain(File),
-    Sealed(seal::Writer<File>),
+    Sealed(Box<seal::Writer<File>>),
     Closed,
 }
 
@@ -19,7 +19,7 @@ impl Output {
     /// Begins it in an empty file.
     pub fn new(file: File, keys: Option<&Arc<Keyring>>) -> io::Result<Self> {
         Ok(Self(match keys {
-            Some(keys) => Form::Sealed(seal::Writer::new(file, keys)?),
+            Some(keys) => Form::Sealed(Box::new(seal::Writer::new(file, keys)?)),
             None => Form::Plain(file),
         }))
     }
