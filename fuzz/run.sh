@@ -3,9 +3,10 @@
 #
 #   fuzz/run.sh 20                 all targets
 #   fuzz/run.sh 600 request hll    ten minutes each of these
+#   EONKV_FUZZ_SANITIZER=address fuzz/run.sh 60 rdb restore
 #
 # Needs a C++ compiler (libFuzzer comes with libfuzzer-sys), but neither nightly nor cargo-fuzz: the
-# flags below are what the latter would pass, without a sanitizer. A finding is written to
+# flags below are what the latter would pass; with a sanitizer only if asked for. A finding is written to
 # fuzz/artifacts/TARGET and makes the run fail; what is new in coverage stays in fuzz/corpus/TARGET.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -19,8 +20,16 @@ HOST=$(rustc -vV | sed -n 's/^host: //p')
 COVERAGE="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
 COVERAGE+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 COVERAGE+=" -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
-RUSTFLAGS="$COVERAGE" cargo build --release --target "$HOST" --quiet
-BIN=${CARGO_TARGET_DIR:-target}/$HOST/release
+FOLDER=${CARGO_TARGET_DIR:-target}
+if [ -n "${EONKV_FUZZ_SANITIZER:-}" ]; then # as tests/sanitize.sh has it
+    export RUSTC_BOOTSTRAP=1
+    COVERAGE+=" -Zsanitizer=$EONKV_FUZZ_SANITIZER -Cunsafe-allow-abi-mismatch=sanitizer"
+    FOLDER+=/$EONKV_FUZZ_SANITIZER
+fi
+BINS=()
+for target in "${TARGETS[@]}"; do BINS+=(--bin "$target"); done
+RUSTFLAGS="$COVERAGE" cargo build --release --target "$HOST" --target-dir "$FOLDER" --quiet "${BINS[@]}"
+BIN=$FOLDER/$HOST/release
 
 for target in "${TARGETS[@]}"; do
     mkdir -p "corpus/$target" "artifacts/$target"
