@@ -183,6 +183,51 @@ fn what_redis_wrote_is_loaded_and_the_other_way_round() {
     assert_eq!(digest(&mut server.client()), sum);
 }
 
+/// What a tool of Redis says of a file; none if it is not installed.
+fn tool(name: &str, arguments: &[&str], file: &Path) -> Option<String> {
+    let Ok(output) = Command::new(name).args(arguments).arg(file).output() else {
+        eprintln!("SKIPPED: there is no {name}");
+        return None;
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{name} {}: {said}", file.display());
+    Some(said)
+}
+
+/// With times in the log, and either kind of base; and a log that was cut at a time is loaded.
+#[test]
+fn the_tools_of_redis_accept_what_is_written() {
+    for preamble in ["yes", "no"] {
+        let folder = Folder::new();
+        let more = ["--aof-timestamp-enabled", "yes", "--aof-use-rdb-preamble", preamble];
+        let options = [ALWAYS, &more].concat();
+        let server = folder.server(&options);
+        let mut client = server.client();
+        client.check("SET a 1", "+OK\r\n");
+        client.check("BGREWRITEAOF", "+Background append only file rewriting started\r\n");
+        until(&mut client, "aof_rewrite_in_progress", "0");
+        client.check("SET b 1", "+OK\r\n");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        std::thread::sleep(Duration::from_millis(2_100)); // times are whole seconds
+        client.check("SET c 1", "+OK\r\n");
+        client.check("SAVE", "+OK\r\n");
+        stop(server);
+        let manifest = folder.0.join("appendonlydir/appendonly.aof.manifest");
+        let Some(said) = tool("redis-check-aof", &[], &manifest) else { return };
+        assert!(said.contains("All AOF files and manifest are valid"), "{said}");
+        let Some(said) = tool("redis-check-rdb", &[], &folder.snapshot()) else { return };
+        assert!(said.contains("RDB looks OK"), "{said}");
+        let at = now.as_secs().to_string();
+        let Some(said) = tool("redis-check-aof", &["--truncate-to-timestamp", &at], &manifest)
+        else {
+            return;
+        };
+        assert!(said.contains("Successfully truncated AOF"), "{said}");
+        let server = folder.server(&options);
+        server.client().check("MGET a b c", "*3\r\n$1\r\n1\r\n$1\r\n1\r\n$-1\r\n");
+    }
+}
+
 #[test]
 fn waitaof_comes_back_when_the_disk_has_it() {
     let folder = Folder::new();

@@ -12,6 +12,7 @@ mod server;
 use server::folder::{Folder, digest, kill, until};
 use server::transfers::{ALWAYS, EVERYSEC, Load, check, rounds, under_load};
 use server::{Server, random};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -34,15 +35,12 @@ fn shim(folder: &Folder) -> Option<PathBuf> {
 }
 
 /// Takes from the files of the log what nobody had forced to the disk.
-fn cut_power(folder: &Path, state: &mut u64) -> u64 {
+fn cut_power(folder: &Path, notes: &Path, state: &mut u64) -> u64 {
     let mut taken = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
-        let name = path.to_str().unwrap().to_owned();
-        if name.ends_with(".synced") {
-            continue;
-        }
-        let synced = std::fs::read(format!("{name}.synced")).ok();
+        let inode = std::fs::metadata(&path).unwrap().ino().to_string();
+        let synced = std::fs::read(notes.join(inode)).ok();
         let synced = synced.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
         let mut bytes = std::fs::read(&path).unwrap();
         let unsynced = (bytes.len() as u64).saturating_sub(synced);
@@ -68,8 +66,9 @@ fn cut_power(folder: &Path, state: &mut u64) -> u64 {
 
 /// A power cut under load; what each client was told before the window, and what is kept.
 fn round(library: &Path, policy: &[&str], number: u64, state: &mut u64) -> u64 {
-    let folder = Folder::new();
-    let server = folder.server_with(policy, &[("LD_PRELOAD", library.to_str().unwrap())]);
+    let (folder, notes) = (Folder::new(), Folder::new());
+    let variables = [("LD_PRELOAD", library.to_str().unwrap()), ("EONKV_SYNCED", notes.path())];
+    let server = folder.server_with(policy, &variables);
     let is_always = policy == ALWAYS;
     let mut safe = Vec::new();
     let work = |server: &Server, load: &Load| {
@@ -84,7 +83,7 @@ fn round(library: &Path, policy: &[&str], number: u64, state: &mut u64) -> u64 {
         }
     };
     let told = under_load(server, work, kill);
-    let taken = cut_power(&folder.0.join("appendonlydir"), state);
+    let taken = cut_power(&folder.0.join("appendonlydir"), &notes.0, state);
     let server = folder.server(policy);
     let mut client = server.client();
     let kept = check(&mut client);
