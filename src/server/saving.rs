@@ -31,6 +31,7 @@ impl Saving {
         let shared = Arc::clone(shared);
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new().name("saving".into()).spawn(move || {
+            yield_to_workers();
             let mut local = own.keyspace.sit();
             let mut rewriting = Rewriting::new(own.config.get().appendonly);
             while !own.control.is_stopping() {
@@ -50,6 +51,18 @@ impl Drop for Saving {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // its panic was reported when it happened
         }
+    }
+}
+
+/// Niceness of the thread: when there is no core of its own for it, clients come first.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// On Linux niceness is a thread's own; elsewhere it would be the whole server's.
+fn yield_to_workers() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!("Saving runs at normal priority: {error}");
     }
 }
 
