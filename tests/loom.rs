@@ -18,6 +18,9 @@ mod latch;
 #[allow(dead_code)]
 #[path = "../src/sync/stripe.rs"]
 mod stripe;
+#[allow(dead_code)]
+#[path = "../src/log/wake.rs"]
+mod wake;
 
 use crossbeam_utils::CachePadded;
 use gate::Gate;
@@ -28,6 +31,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use loom::thread;
 use stripe::{Seen, Stripes};
+use wake::Wake;
 
 /// Waiting gives way at once, so that loom runs the thread that is waited for.
 #[derive(Debug, Default)]
@@ -488,4 +492,60 @@ fn what_is_reserved_is_one_owners() {
         other.join().unwrap();
         assert_eq!(held.gate.reserved(), 0);
     });
+}
+
+/// Both sides of a wait, at once: the worker, and the thread, which says whether it slept or whom it
+/// rouses.
+fn pair<A: 'static, B: Send + 'static>(
+    worker: impl Fn(&Wake, &AtomicU64) -> A + Copy + Send + Sync + 'static,
+    log: impl Fn(&Wake, &AtomicU64) -> B + Copy + Send + Sync + 'static,
+    check: impl Fn(A, B) + Copy + Send + Sync + 'static,
+) {
+    model(3, move || {
+        let (wake, tray) = (Arc::new(Wake::default()), Arc::new(AtomicU64::new(0)));
+        let (theirs, seen) = (Arc::clone(&wake), Arc::clone(&tray));
+        let thread = thread::spawn(move || log(&theirs, &seen));
+        let one = worker(&wake, &tray);
+        check(one, thread.join().unwrap());
+    });
+}
+
+#[test]
+fn the_log_does_not_sleep_beside_a_full_tray() {
+    let worker = |wake: &Wake, tray: &AtomicU64| {
+        tray.store(1, Ordering::Release);
+        wake.handed_over()
+    };
+    let log = |wake: &Wake, tray: &AtomicU64| {
+        wake.doze();
+        tray.load(Ordering::Acquire) == 0
+    };
+    pair(worker, log, |woken, sleeps| assert!(woken || !sleeps));
+}
+
+#[test]
+fn a_worker_does_not_sleep_through_a_promise() {
+    let worker = |wake: &Wake, _: &AtomicU64| wake.wait(0b10, 0);
+    let log = |wake: &Wake, _: &AtomicU64| {
+        let before = wake.promise(0);
+        before | wake.promise(7)
+    };
+    // At the start everything is promised, and who sees that does not sleep.
+    pair(worker, log, |sleeps, roused| assert!(!sleeps || roused == 0b10));
+}
+
+#[test]
+fn the_log_does_not_wait_for_those_who_are_back() {
+    let worker = |wake: &Wake, tray: &AtomicU64| {
+        tray.store(1, Ordering::Relaxed);
+        let one = wake.arrive(1);
+        one | wake.arrive(1)
+    };
+    let log = |wake: &Wake, tray: &AtomicU64| {
+        wake.expect(2);
+        let back = wake.arrived() == 2;
+        assert!(!back || tray.load(Ordering::Relaxed) == 1, "handed over before");
+        !back
+    };
+    pair(worker, log, |woken, sleeps| assert!(woken || !sleeps));
 }

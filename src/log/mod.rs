@@ -8,7 +8,7 @@
 //! - **L1** [`Log::promised`] is a number up to which replies may leave: with `appendfsync always` everything
 //!   up to there is durable. A connection that has seen something younger keeps its replies until then.
 //! - **L2** Nobody sleeps through the end of a wait: who waits says so ([`Log::wait`]) and then looks again;
-//!   the thread publishes and then looks who waits. The thread itself sleeps the same way.
+//!   the thread publishes and then looks who waits. The thread itself sleeps the same way ([`wake`]).
 //! - **L3** A cut ([`Log::cut_at`]) parts the records: all up to it stand in the file that ends there, all
 //!   others in the next. It is told while nobody is in the keyspace, before any younger record exists.
 //! - **L4** With `always` the next sync waits, for half of the time that the last one took at most, until all
@@ -21,6 +21,7 @@
 
 mod merge;
 mod thread;
+mod wake;
 
 pub use thread::{Outside, Running, remove_history, start};
 
@@ -31,6 +32,7 @@ use std::collections::VecDeque;
 use std::sync::OnceLock;
 use std::sync::mpsc::Sender;
 use std::thread::Thread;
+use wake::Wake;
 
 /// Bytes that may wait to be written before workers stop reading requests.
 const FULL: usize = 256 << 20;
@@ -87,16 +89,9 @@ impl std::fmt::Debug for Order {
 /// What all threads share of the log.
 #[derive(Debug)]
 pub struct Log {
-    promised: CachePadded<AtomicU64>,
+    wake: Wake,
     durable: AtomicU64,
-    asleep: CachePadded<AtomicBool>,
     always: AtomicBool,
-    /// Workers that wait, by their bits.
-    waiting: AtomicU64,
-    /// Connections whose replies began to wait, since the start.
-    arrived: CachePadded<AtomicU64>,
-    /// At so many of them the thread wants to be woken.
-    target: AtomicU64,
     /// Bytes that were taken over and are not written.
     behind: AtomicUsize,
     failing: AtomicBool,
@@ -121,13 +116,9 @@ impl Drop for Busy<'_> {
 impl Default for Log {
     fn default() -> Self {
         Self {
-            promised: CachePadded::new(AtomicU64::new(u64::MAX)),
+            wake: Wake::default(),
             durable: AtomicU64::new(0),
-            asleep: CachePadded::new(AtomicBool::new(false)),
             always: AtomicBool::new(false),
-            waiting: AtomicU64::new(0),
-            arrived: CachePadded::new(AtomicU64::new(0)),
-            target: AtomicU64::new(u64::MAX),
             behind: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             cut: AtomicU64::new(u64::MAX),
@@ -149,7 +140,7 @@ impl Log {
     /// Up to which number replies may leave (L1).
     #[inline]
     pub fn promised(&self) -> u64 {
-        self.promised.load(Ordering::Acquire)
+        self.wake.promised()
     }
 
     /// Up to which number records are durable.
@@ -160,15 +151,12 @@ impl Log {
     /// The workers with these bits want to be woken when more is promised than `seen` (L2). False if that
     /// is so already.
     pub fn wait(&self, workers: u64, seen: u64) -> bool {
-        self.waiting.fetch_or(workers, Ordering::SeqCst);
-        self.promised.load(Ordering::SeqCst) <= seen
+        self.wake.wait(workers, seen)
     }
 
     /// The replies of so many more connections wait (L4); their records were handed over.
     pub fn arrive(&self, count: u64) {
-        // Arriving, and then the look at the target; the thread: the target, and then a look at who arrived.
-        let arrived = self.arrived.fetch_add(count, Ordering::SeqCst) + count;
-        if arrived >= self.target.load(Ordering::SeqCst) {
+        if self.wake.arrive(count) {
             self.poke();
         }
     }
@@ -176,9 +164,7 @@ impl Log {
     /// Records were handed over: wakes the thread if it sleeps.
     #[inline]
     pub fn handed_over(&self) {
-        // Handing over, and then the look at `asleep`; the thread: `asleep`, and then a look at the trays.
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) {
+        if self.wake.handed_over() {
             self.poke();
         }
     }

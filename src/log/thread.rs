@@ -169,7 +169,7 @@ impl Writer {
             }
             if busy {
                 if std::mem::take(&mut idle) {
-                    self.shared.asleep.store(false, Ordering::SeqCst);
+                    self.shared.wake.rise();
                 }
                 if self.is_awaited() {
                     self.gather();
@@ -181,11 +181,11 @@ impl Writer {
             if !idle {
                 // One more turn after this, and only then to sleep (L2).
                 idle = true;
-                self.shared.asleep.store(true, Ordering::SeqCst);
+                self.shared.wake.doze();
                 continue;
             }
             std::thread::park_timeout(self.nap());
-            self.shared.asleep.store(false, Ordering::SeqCst);
+            self.shared.wake.rise();
             idle = false;
         }
         if self.log.is_some() {
@@ -202,19 +202,19 @@ impl Writer {
             return;
         }
         // Those whose replies just left, and those who arrived meanwhile.
-        let crowd = shared.arrived.load(Ordering::SeqCst) - released;
+        let crowd = shared.wake.arrived() - released;
         let target = taken + crowd;
         let end = Instant::now() + (sync / 2).min(GATHER);
-        shared.target.store(target, Ordering::SeqCst);
-        while shared.arrived.load(Ordering::SeqCst) < target {
+        shared.wake.expect(target);
+        while shared.wake.arrived() < target {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             std::thread::park_timeout(left);
         }
-        shared.target.store(u64::MAX, Ordering::Relaxed);
-        if shared.arrived.load(Ordering::Relaxed) >= target {
+        shared.wake.expect(u64::MAX);
+        if shared.wake.arrived() >= target {
             self.crowd.missed = 0;
         }
     }
@@ -239,7 +239,7 @@ impl Writer {
     fn turn(&mut self) -> bool {
         let ordered = self.obey();
         self.crowd.released = self.crowd.taken;
-        self.crowd.taken = self.shared.arrived.load(Ordering::SeqCst); // handed over before they arrived
+        self.crowd.taken = self.shared.wake.arrived(); // handed over before they arrived
         let bytes = self.merge.collect(&self.keyspace.journal);
         let until = self.shared.cut.load(Ordering::Acquire); // after what was collected: L3
         let before = self.merge.last();
@@ -467,12 +467,9 @@ impl Writer {
         let promised = if always { promised } else { u64::MAX };
         shared.durable.store(durable, Ordering::Release);
         shared.behind.store(self.undurable, Ordering::Relaxed);
-        let before = shared.promised.swap(promised, Ordering::SeqCst);
-        if before != promised {
-            let waiting = shared.waiting.swap(0, Ordering::SeqCst);
-            if waiting != 0 {
-                (self.outside.rouse)(waiting);
-            }
+        let waiting = shared.wake.promise(promised);
+        if waiting != 0 {
+            (self.outside.rouse)(waiting);
         }
         let failing = state != State::Healthy;
         if failing != self.was_failing {
