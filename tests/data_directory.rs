@@ -91,6 +91,21 @@ fn the_first_to_write_takes_the_directory() {
     folder.server(ALWAYS).client().check("GET key", "$5\r\nvalue\r\n");
 }
 
+/// A directory where nobody can write is no reason not to start: only saving fails.
+#[test]
+fn a_directory_that_is_read_only_is_nobodys() {
+    let server = Server::start(&["--dir", "/sys", "--save", "10000 10000"]);
+    let mut client = server.client();
+    client.check("SET key value", "+OK\r\n");
+    for command in ["SAVE", "BGSAVE"] {
+        client.say(command);
+        let line = client.line();
+        let begin = "-ERR Cannot lock the data directory by ./eonkv.lock: Permission denied";
+        assert!(line.starts_with(begin), "{command}: {line}");
+    }
+    client.check("GET key", "$5\r\nvalue\r\n");
+}
+
 #[test]
 fn another_dir_is_taken_and_the_old_one_given_back() {
     let (here, there) = (Folder::new(), Folder::new());

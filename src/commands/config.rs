@@ -160,9 +160,9 @@ fn apply(shared: &Shared, old: &Config, new: &Config) -> Result<(), Refusal> {
     }
     if new.writes_files()
         && !old.writes_files()
-        && let Err(reason) = shared.persist.place.claim()
+        && let Err(reason) = shared.persist.place.prepare()
     {
-        return refuse(if new.appendonly { "appendonly" } else { "save" }, reason);
+        return refuse(if new.appendonly { "appendonly" } else { "save" }, reason.into());
     }
     if (old.oom_score_adj, old.oom_score_adj_values)
         != (new.oom_score_adj, new.oom_score_adj_values)

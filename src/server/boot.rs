@@ -125,7 +125,7 @@ fn serve(startup: Startup) -> Result<(), Refusal> {
 /// Keeps the working directory to ourselves, if anything is to be written there, and reads the keys.
 fn take(config: &Config, place: &Place) -> Result<(), Refusal> {
     if config.writes_files() {
-        place.claim().map_err(|text| Refusal { text, code: EXIT_LOCKED })?;
+        place.prepare().map_err(|taken| Refusal { text: taken.into(), code: EXIT_LOCKED })?;
     }
     if !config.encryption_key_file.is_empty() {
         place.seal_with(Keyring::read(Path::new(&config.encryption_key_file))?);

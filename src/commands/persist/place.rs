@@ -4,7 +4,7 @@
 //! until the end or until `dir` is another one. Who is writing holds it by itself: a snapshot that was
 //! begun before `dir` changed ends where it began, and nobody else may come there before.
 
-use crate::disk::lock::Guard;
+use crate::disk::lock::{Guard, Refusal};
 use crate::disk::seal::Keyring;
 use parking_lot::Mutex;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl Place {
 
     /// Takes the working directory, if it is not ours yet, for as long as what is returned lives at
     /// least. The error says who has it.
-    pub fn claim(&self) -> Result<Arc<Guard>, String> {
+    pub fn claim(&self) -> Result<Arc<Guard>, Refusal> {
         let mut guard = self.guard.lock();
         if let Some(guard) = &*guard {
             return Ok(Arc::clone(guard));
@@ -39,6 +39,17 @@ impl Place {
         let taken = Arc::new(Guard::take(Path::new("."))?);
         *guard = Some(Arc::clone(&taken));
         Ok(taken)
+    }
+
+    /// The same for who may write there later, or not at all: what cannot be written is no harm yet.
+    pub fn prepare(&self) -> Result<(), Refusal> {
+        match self.claim() {
+            Err(Refusal::ReadOnly(text)) => {
+                tracing::warn!("{text}: nothing can be saved there");
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Makes `dir` the working directory. If the old one is ours the new one must become so.
