@@ -294,6 +294,20 @@ fn store(cx: &mut Cx<'_>, args: Args<'_>, options: &Options, built: Built) -> Re
         None => there.then_some("del"),
     };
     drop(write);
+    match word {
+        // Who replays that has another time: it would end with everything else that is over.
+        Some("restore") if !options.absolute && cx.db.logs() => {
+            if let Expiry::At(at) = expiry {
+                let at = at.to_string();
+                let mut words: Vec<&[u8]> = args.iter().collect();
+                words[2] = at.as_bytes();
+                words.push(b"ABSTTL");
+                cx.db.effect(&words);
+            }
+        }
+        Some("del") => cx.db.effect(&[b"DEL", key.bytes]),
+        _ => {}
+    }
     if let Some(word) = word {
         cx.event(Class::GENERIC, word, key.bytes);
     }
