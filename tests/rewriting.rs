@@ -7,6 +7,9 @@ mod server;
 
 use server::folder::{Folder, digest, field, stop, until};
 use server::{Client, request};
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LOG: &[&str] = &["--appendonly", "yes", "--aof-use-rdb-preamble", "no"];
@@ -261,4 +264,60 @@ fn replies_wait_for_a_slow_disk_if_they_must() {
     let began = Instant::now();
     client.check("SET k v", OK);
     assert!(began.elapsed() < Duration::from_millis(200));
+}
+
+#[test]
+fn a_restored_key_ends_when_it_should_also_after_a_restart() {
+    let folder = Folder::new();
+    let server = folder.server(LOG);
+    let mut client = server.client();
+    client.check("SET a 7", OK);
+    client.say("DUMP a");
+    let mut payload = vec![0; client.line()[1..].parse::<usize>().unwrap() + 2];
+    client.stream.read_exact(&mut payload).unwrap();
+    payload.truncate(payload.len() - 2);
+    client.ask(&request(&[b"RESTORE", b"k", b"600000", &payload]), OK.as_bytes());
+    client.check("SET gone x", OK);
+    client.ask(
+        &request(&[b"RESTORE", b"gone", b"5", &payload, b"ABSTTL", b"REPLACE"]),
+        OK.as_bytes(),
+    );
+    client.check("INCR gone", ":1\r\n");
+    stop(server);
+    let server = folder.server(LOG);
+    let mut client = server.client();
+    client.check("GET k", "$1\r\n7\r\n");
+    let left = client.int("PTTL k");
+    assert!((500_000..=600_000).contains(&left), "{left}");
+    client.check("GET gone", "$1\r\n1\r\n");
+}
+
+/// What a server says before a signal ends it, and which signal that is.
+#[test]
+fn who_dies_says_where() {
+    for (segfault, signal) in [(true, 11), (false, 6)] {
+        let folder = Folder::new();
+        let log = folder.0.join("log");
+        let mut server = folder.server(&["--logfile", log.to_str().unwrap(), "--save", ""]);
+        match segfault {
+            true => server.client().say("DEBUG SEGFAULT"),
+            false => {
+                let pid = server.process.id().to_string();
+                Command::new("kill").args(["-ABRT", &pid]).status().unwrap();
+            }
+        }
+        let end = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            if let Some(status) = server.process.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.signal(), Some(signal));
+        let text = std::fs::read_to_string(&log).unwrap();
+        for part in ["crashed by signal", "STACK TRACE", "worker-0", "END of the report"] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
 }

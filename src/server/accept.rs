@@ -48,6 +48,8 @@ pub struct Acceptor {
     metrics: Metrics,
     /// Descriptors ran out: accept again at the next tick.
     starved: bool,
+    /// The signal by which the process is to end.
+    crash: Option<i32>,
     /// This thread's part of the keyspace, once it has saved.
     local: Option<Local>,
 }
@@ -80,6 +82,7 @@ impl Acceptor {
             http: None,
             metrics: Metrics::default(),
             starved,
+            crash: None,
             local: None,
         };
         acceptor.watch()?;
@@ -100,7 +103,7 @@ impl Acceptor {
     pub fn run(&mut self) -> Shutdown {
         let mut events = Events::with_capacity(64);
         let mut how = None;
-        while how.is_none() {
+        while how.is_none() && self.crash.is_none() {
             match self.poll.poll(&mut events, Some(TICK)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => {
                     tracing::warn!("Waiting for connections failed: {error}");
@@ -127,6 +130,11 @@ impl Acceptor {
         how.unwrap_or_default()
     }
 
+    /// The signal by which the process is to end, if it is not to end in an orderly way.
+    pub const fn crashed(&self) -> Option<i32> {
+        self.crash
+    }
+
     /// Saves before the end; false if that fails and the server goes on.
     fn save(&mut self, how: Shutdown) -> bool {
         let shared = &self.shared;
@@ -150,6 +158,7 @@ impl Acceptor {
         while let Some(order) = self.shared.control.take() {
             match order {
                 Order::Shutdown(how) => return Some(how),
+                Order::Crash(signal) => self.crash = Some(signal),
                 Order::Listen(answer, place) => {
                     let result = self.listen(&place).map_err(|error| error.to_string());
                     // Nobody waits any longer: then nobody is told.

@@ -111,7 +111,6 @@ fn serve(startup: Startup) -> Result<(), Refusal> {
         .map_err(|error| format!("Can't open the log file '{}': {error}", config.logfile))?;
     start::greet(&startup);
     tracing::info!("Running mode=standalone, port={}.", config.port);
-    tracing::info!("Server initialized");
     let place = Place::default();
     let result = take(config, &place);
     let result = result.and_then(|()| Ok(run((startup.config, startup.file), place, &log)?));
@@ -142,6 +141,7 @@ fn run((mut config, file): Configured, place: Place, log: &Log) -> Result<(), St
     }
     raise_file_limit(&mut config);
     let (tcp, unix) = open(&config)?;
+    tracing::info!("Server initialized"); // programs that start Redis connect from here on
     write_pid(&config);
     let shared = share(config, file, place);
     let (watcher, own_log) = (Arc::downgrade(&shared), log.clone());
@@ -162,6 +162,7 @@ fn run((mut config, file): Configured, place: Place, log: &Log) -> Result<(), St
     if let Err(error) = config::score_out_of_memory(&shared.config.get(), false) {
         tracing::warn!("Unable to write oom_score_adj: {error}");
     }
+    stop::hear_abort(&shared, log).map_err(|error| format!("Cannot start: {error}"))?;
     let metrics = config::metrics(&shared.config.get());
     let http = Http::start(Arc::clone(&shared), &metrics)?;
     let failed = |error: io::Error| format!("Cannot start: {error}");
@@ -176,6 +177,10 @@ fn run((mut config, file): Configured, place: Place, log: &Log) -> Result<(), St
     }
     acceptor.serve_metrics(http, metrics);
     acceptor.run();
+    if let Some(signal) = acceptor.crashed() {
+        log.flush();
+        stop::die(signal);
+    }
     if loading.is_under_way() {
         // Nothing can be lost by it, and who wants the end need not wait for the rest of the file.
         stop::clear(&shared.config.get());

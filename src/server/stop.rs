@@ -1,14 +1,17 @@
 //! The orderly end: by a signal, or by SHUTDOWN.
 
+use super::logging::Log;
 use crate::commands::Shared;
+use crate::commands::debug::crash;
 use crate::config::{Config, ShutdownOn};
 use crate::session::control::Shutdown;
 use crate::session::mail::Mail;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// The signals that the server hears.
@@ -44,6 +47,29 @@ impl Signals {
         }
         how
     }
+}
+
+/// Hears SIGABRT in a thread of its own: it is for servers that hang, the main thread perhaps included.
+pub fn hear_abort(shared: &Arc<Shared>, log: &Log) -> io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGABRT])?;
+    let (shared, log) = (Arc::downgrade(shared), log.clone());
+    let thread = std::thread::Builder::new().name("abort".into());
+    thread.spawn(move || {
+        if signals.forever().next().is_some() {
+            if let Some(shared) = shared.upgrade() {
+                crash::report(&shared, (SIGABRT, "SIGABRT"));
+            }
+            log.flush();
+            die(SIGABRT);
+        }
+    })?;
+    Ok(())
+}
+
+/// Ends the process as a signal does that nobody hears.
+pub fn die(signal: i32) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    std::process::abort() // it was no signal that ends anything
 }
 
 /// Has the workers send what they owe, waits for them, and removes what the process left outside.

@@ -22,6 +22,8 @@ pub struct Shutdown {
 pub enum Order {
     /// Exit in an orderly manner.
     Shutdown(Shutdown),
+    /// Exit at once, by this signal: what there is to say was said.
+    Crash(i32),
     /// Listen where the configuration says now; the answer comes back through the sender.
     Listen(Answer, Listen),
     /// Serve the metrics there from now on.

@@ -4,6 +4,7 @@
 //! Each subcommand is a line of [`SUBCOMMANDS`], which HELP prints too. They are not rows of the
 //! command table: Redis reports DEBUG as one command, and so do we.
 
+pub mod crash;
 mod digest;
 mod inspect;
 mod protocol;
@@ -137,6 +138,7 @@ static SUBCOMMANDS: &[Sub] = &[
         reply_buffer,
     ),
     sub("SDSLEN", 3..=3, "<key>", "Lengths of a key and its value.", inspect::lengths),
+    sub("SEGFAULT", 2..=2, "", "Ends the server as a fault of its memory would.", crash::segfault),
     sub(
         "SET-ACTIVE-EXPIRE",
         3..=3,
