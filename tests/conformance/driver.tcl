@@ -9,7 +9,9 @@
 #      command that a server lacks would otherwise lose every case of its block;
 #   4. pops a `tags` block also when its body throws;
 #   5. stands in for the child process that Redis saves with and a case kills: the server is told to
-#      let what it writes fail (DEBUG FAIL-SAVE), which is what that death means to Redis.
+#      let what it writes fail (DEBUG FAIL-SAVE), which is what that death means to Redis;
+#   6. waits a moment before a case looks into the append-only file: with `everysec` a reply does not
+#      wait for the write, which is done a moment later.
 set ::eonkv_driver [file normalize [info script]]
 
 proc eonkv_event {kind args} {
@@ -27,6 +29,7 @@ proc exec {args} {
     if {[lindex $args 0] eq "kill" && [regexp {^writer-of-(-?\d+)$} [lindex $args end] all level]} {
         return [[srv $level client] debug fail-save]
     }
+    if {[lindex $args 0] eq "head" && [string match *.aof [lindex $args end]]} { after 200 } ;# (6)
     if {[lindex $args 1] eq "tests/test_helper.tcl"} {
         set args [lreplace $args 1 1 $::eonkv_driver]
     }
@@ -63,6 +66,12 @@ proc eonkv_hook_library {} {
         set ::tags $saved
         if {$code == 1} { return -code error -errorinfo $::errorInfo $result }
         return -options $options $result
+    }
+    # (6)
+    rename assert_aof_content eonkv_assert_aof_content
+    proc assert_aof_content {args} {
+        after 200
+        tailcall eonkv_assert_aof_content {*}$args
     }
     # (5) There may be a child after all: the suite is run against Redis, too.
     rename get_child_pid eonkv_get_child_pid

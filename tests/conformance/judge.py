@@ -54,7 +54,7 @@ def judge(outcomes, whole=True):
             else:
                 bad.append((r.unit, case, errors.get(case, "not reached")))
         tried = [case for case in listed if case not in left_out(r.unit)]
-        stale += [(r.unit, case) for case in tried if whole and case not in missing]
+        stale += [(r.unit, case) for case in tried if whole and case not in missing and case not in errors]
         # What is neither a case nor a reference: errors between cases lose the rest of a block.
         for case, error in r.failed:
             if case not in redis.get(r.unit, {}) and case not in listed:
