@@ -57,6 +57,11 @@ impl Node {
         if slot < self.len() { self.separators.get(slot.checked_sub(1)?).copied() } else { None }
     }
 
+    /// Puts another separator before a child that is not the first.
+    pub(super) fn separate(&mut self, slot: usize, separator: f64) {
+        self.separators[slot - 1] = separator;
+    }
+
     #[inline(always)]
     pub(super) fn count(&self, slot: usize) -> usize {
         self.counts[slot] as usize

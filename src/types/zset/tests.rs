@@ -339,3 +339,54 @@ fn remains_come_apart_in_steps() {
     let steps = std::iter::from_fn(|| remains.free(100).then_some(())).count();
     assert!((10..1000).contains(&steps), "{steps} steps");
 }
+
+/// Trees of several levels, grown and drained in every direction; equal scores as well.
+#[test]
+fn deep_trees_grow_and_shrink_at_either_end() {
+    const MANY: u64 = 40_000;
+    let name = |i: u64| format!("m:{i:06}").into_bytes();
+    let scattered = |i: u64| (i * 7919) % MANY;
+    let orders: [fn(u64) -> u64; 3] = [|i| i, |i| MANY - 1 - i, |i| (i * 7919) % MANY];
+    for (at, order) in orders.into_iter().enumerate() {
+        for equal in [false, true] {
+            let score = |i: u64| if equal { 0.5 } else { i as f64 };
+            let mut set = SortedSet::with_seed(at as u64);
+            for i in (0..MANY).map(order) {
+                set.insert(&name(i), score(i));
+            }
+            set.check();
+            for i in (0..MANY).step_by(997) {
+                assert_eq!(set.rank(&name(i)), Some((i as usize, score(i))));
+                assert_eq!(set.at(i as usize), Some((&name(i)[..], score(i))));
+                assert_eq!(set.rank_of(&Cut::BeforeEntry(score(i), &name(i))), i as usize);
+                assert_eq!(set.rank_of(&Cut::AfterEntry(score(i), &name(i))), i as usize + 1);
+            }
+            let mut left: BTreeSet<u64> = (0..MANY).collect();
+            for i in (0..MANY).map(scattered).take(MANY as usize / 2) {
+                let gone = match i % 3 {
+                    0 => left.pop_first(),
+                    1 => left.pop_last(),
+                    _ => {
+                        let next = left.range(i..).next().copied();
+                        next.filter(|next| left.remove(next))
+                    }
+                };
+                let Some(gone) = gone else { continue };
+                let want = Some((name(gone), score(gone)));
+                match i % 3 {
+                    0 => assert_eq!(set.pop_min(), want),
+                    1 => assert_eq!(set.pop_max(), want),
+                    _ => assert_eq!(set.remove(&name(gone)), Some(score(gone))),
+                }
+            }
+            set.check();
+            let middle = set.len() / 3;
+            set.remove_range(middle, middle, |_, _| ());
+            set.check();
+            assert_eq!(set.remove_range(0, usize::MAX, |_, _| ()), left.len() - middle);
+            set.check();
+            set.insert(b"again", 1.0);
+            set.check();
+        }
+    }
+}

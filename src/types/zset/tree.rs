@@ -476,6 +476,17 @@ impl Order {
         self.count(&from, -count);
         self.count(to, count);
         self.settle_first(to.leaf);
+        // If another node begins with that block, what separates the node must be behind these entries
+        // now (L4).
+        let bottom = self.depth - 1;
+        let above = (0..bottom).rev().find(|&level| from.slots[level] > 0);
+        if from.slots[bottom] == 0
+            && let Some(level) = above
+            && let Some(&first) = self.block(self.next(from.leaf)).scores().first()
+        {
+            let (node, slot) = from.slot(level);
+            self.nodes[node].separate(slot, first);
+        }
         self.unlink(&from);
     }
 
