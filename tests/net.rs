@@ -135,6 +135,20 @@ fn pauses_hold_writers_back_and_others_go_on() {
 fn clients_are_killed_and_counted() {
     let server = Server::start(&["--maxclients", "5"]);
     let (mut boss, mut other) = (server.client(), server.client());
+    // Whoever looked whether the server is there may not be known to be gone.
+    let known = |boss: &mut Client| {
+        boss.send(b"INFO clients\r\n");
+        let length: usize = boss.line().trim_start_matches('$').parse().unwrap();
+        let mut info = String::new();
+        while info.len() < length {
+            info += &(boss.line() + "\r\n");
+        }
+        assert_eq!(boss.line(), "");
+        info.contains("connected_clients:2\r\n")
+    };
+    while !known(&mut boss) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     other.ask(b"CLIENT SETNAME other\r\n", b"+OK\r\n");
     other.send(b"CLIENT ID\r\n");
     let id = other.line().trim_start_matches(':').to_owned();

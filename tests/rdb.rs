@@ -353,9 +353,12 @@ fn a_damaged_file_is_not_loaded() {
         let mut spoiled = whole.clone();
         spoiled[at] ^= 4;
         std::fs::write(&path, &spoiled).unwrap();
+        let elsewhere = ours.folder.join("elsewhere"); // a directory is one server's
+        std::fs::create_dir_all(&elsewhere).unwrap();
+        std::fs::copy(&path, elsewhere.join("dump.rdb")).unwrap();
         let started = Command::new(OURS)
-            .args(["--port", "0", "--unixsocket", ours.folder.join("socket").to_str().unwrap()])
-            .args(["--dir", ours.folder.to_str().unwrap()])
+            .args(["--port", "0", "--unixsocket", elsewhere.join("socket").to_str().unwrap()])
+            .args(["--dir", elsewhere.to_str().unwrap()])
             .output()
             .unwrap();
         assert!(!started.status.success(), "{name}");

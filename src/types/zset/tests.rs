@@ -390,3 +390,65 @@ fn deep_trees_grow_and_shrink_at_either_end() {
         }
     }
 }
+
+/// Long histories of trees of several levels; `EONKV_SEEDS=1000` tries more of them.
+#[test]
+fn long_histories_keep_every_invariant() {
+    let seeds = std::env::var("EONKV_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    for seed in 1..=seeds {
+        long_history(seed);
+    }
+}
+
+fn long_history(seed: u64) {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut random = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) % below
+    };
+    let (mut set, mut model) = (SortedSet::with_seed(seed), BTreeMap::new());
+    let name = |i: u64| format!("m:{i}").into_bytes();
+    let mut ascending = 0.0;
+    for phase in 0..8 {
+        // Growing or shrinking; scores all different, of few kinds, of one, or ever greater.
+        let (grows, kinds) = (random(3) > 0, random(4));
+        let names = [300, 3_000, 20_000][random(3) as usize];
+        for turn in 0..3_000 {
+            let removes = random(10) < if grows { 2 } else { 8 };
+            match (removes, random(8)) {
+                (true, 0..=2) => assert_eq!(set.pop_min().is_some(), !model.is_empty()),
+                (true, 3) => assert_eq!(set.pop_max().is_some(), !model.is_empty()),
+                (true, 4) if random(20) == 0 => {
+                    let from = random(set.len() as u64 + 1) as usize;
+                    set.remove_range(from, random(200) as usize, |_, _| ());
+                }
+                (true, _) => {
+                    let name = name(random(names));
+                    assert_eq!(set.remove(&name), model.remove(&name), "seed {seed}");
+                    continue;
+                }
+                (false, _) => {
+                    ascending += 1.0;
+                    let score = match kinds {
+                        0 => random(1 << 30) as f64 - 5e8,
+                        1 => random(7) as f64,
+                        2 => [0.0, -0.0, f64::INFINITY][random(3) as usize],
+                        _ => ascending,
+                    };
+                    let name = name(random(names));
+                    assert_eq!(set.insert(&name, score), model.insert(name, score), "seed {seed}");
+                    continue;
+                }
+            }
+            // What went by rank is taken from the model afterwards.
+            model.retain(|name, _| set.score(name).is_some());
+            assert_eq!(set.len(), model.len(), "seed {seed}, {phase}, {turn}");
+        }
+        set.check();
+        let mut want: Vec<_> = model.iter().map(|(name, score)| (name.clone(), *score)).collect();
+        want.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap().then_with(|| a.0.cmp(&b.0)));
+        assert_eq!(set.range(0, usize::MAX).map(owned).collect::<Vec<_>>(), want, "seed {seed}");
+    }
+}
