@@ -32,9 +32,15 @@ struct Lane {
 }
 
 impl Lane {
-    fn first(&mut self) -> Option<(&mut Sheet, Mark)> {
-        while self.sheets.front().is_some_and(|sheet| sheet.at == sheet.marks.len()) {
-            self.sheets.pop_front();
+    /// The record that comes next in this lane. What is older than `next` was handed over too late for the log
+    /// that it was meant for, which has ended.
+    fn first(&mut self, next: u64) -> Option<(&mut Sheet, Mark)> {
+        while let Some(sheet) = self.sheets.front_mut() {
+            match sheet.marks.get(sheet.at) {
+                None => _ = self.sheets.pop_front(),
+                Some(mark) if mark.number < next => sheet.at += 1,
+                Some(_) => break,
+            }
         }
         let sheet = self.sheets.front_mut()?;
         let mark = sheet.marks[sheet.at];
@@ -103,7 +109,7 @@ impl Merge {
         }
         let lane = self.find()?;
         let (next, db) = (&mut self.next, &mut self.db);
-        let (sheet, first) = self.lanes[lane].first()?;
+        let (sheet, first) = self.lanes[lane].first(*next)?;
         if *db != Some(first.db) {
             let mut bytes = Vec::new();
             encode_select(&mut bytes, first.db);
@@ -128,7 +134,8 @@ impl Merge {
         let lanes = self.lanes.len();
         let order = (0..lanes).map(|i| (self.recent + i) % lanes);
         for lane in order {
-            if self.lanes[lane].first().is_some_and(|(_, mark)| mark.number == self.next) {
+            let next = self.next;
+            if self.lanes[lane].first(next).is_some_and(|(_, mark)| mark.number == next) {
                 self.recent = lane;
                 return Some(lane);
             }
@@ -196,6 +203,23 @@ mod tests {
         assert_eq!(merge.last(), 4);
         merge.forget_db();
         assert_eq!(drain(&mut merge, u64::MAX), (select("7") + &record("5"), vec![5]));
+    }
+
+    #[test]
+    fn what_comes_too_late_keeps_nothing_back() {
+        let keyspace = Keyspace::new(1, 1, Arc::new(Clock::new()));
+        keyspace.want(Wants::LOGGED, true);
+        let mut a = keyspace.sit();
+        let mut merge = Merge::new(keyspace.journal.seats(), 0);
+        set(&keyspace, &mut a, (0, "1"));
+        set(&keyspace, &mut a, (0, "2"));
+        merge.begin(2); // another log, which begins with what these have made
+        set(&keyspace, &mut a, (0, "3"));
+        keyspace.journal.hand_over(&mut a);
+        merge.collect(&keyspace.journal);
+        let (all, lasts) = drain(&mut merge, u64::MAX);
+        assert!(all.ends_with("$1 3 $1 v ") && !all.contains("$1 2 "), "{all}");
+        assert_eq!(lasts, [3]);
     }
 
     #[test]

@@ -446,6 +446,9 @@ impl Writer {
     }
 
     fn finish_log(&mut self) {
+        if self.log.is_none() {
+            return;
+        }
         self.drain();
         self.await_sync();
         if let Some(log) = self.log.take()

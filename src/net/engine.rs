@@ -200,7 +200,9 @@ impl Engine {
         let last = self.seat.last_record();
         if last != before {
             self.wrote = last;
-            if self.shared.keyspace.journal.hand_over_much(&mut self.seat).is_some() {
+            if self.shared.log.is_always() {
+                self.hand_over(); // a command that takes long may follow, and others wait for this
+            } else if self.shared.keyspace.journal.hand_over_much(&mut self.seat).is_some() {
                 self.shared.log.handed_over();
             }
         }

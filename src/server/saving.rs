@@ -31,13 +31,15 @@ impl Saving {
         let shared = Arc::clone(shared);
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new().name("saving".into()).spawn(move || {
-            yield_to_workers();
             let mut local = own.keyspace.sit();
             let mut rewriting = Rewriting::new(own.config.get().appendonly);
             while !own.control.is_stopping() {
                 turn(&own, &mut local);
                 if !own.persist.is_loading() {
                     rewriting.turn(&own, &mut local);
+                }
+                if own.keyspace.journal.hand_over(&mut local).is_some() {
+                    own.log.handed_over(); // keys that were over and were met on the way
                 }
             }
         })?;
@@ -51,18 +53,6 @@ impl Drop for Saving {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // its panic was reported when it happened
         }
-    }
-}
-
-/// Niceness of the thread: when there is no core of its own for it, clients come first.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
-
-/// On Linux niceness is a thread's own; elsewhere it would be the whole server's.
-fn yield_to_workers() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!("Saving runs at normal priority: {error}");
     }
 }
 

@@ -77,6 +77,8 @@ impl<'k> Walk<'k> {
             let mut cursor = Some(0);
             while let Some(at) = cursor {
                 cursor = self.unit(name, at, sink);
+                // Who shares this core with a worker must not keep it for a slice of the scheduler.
+                std::thread::yield_now();
                 if outcome.is_ok() {
                     outcome = self.give_out(sink);
                     if outcome.is_err() {
