@@ -4,6 +4,7 @@
     compare.py                    all cases, three rounds (about 15 minutes)
     compare.py --quick            a few cases, coarser (two minutes)
     compare.py --match 'P=64'     cases whose name contains that
+    compare.py --groups collections   lists, sets, hashes, sorted sets, streams, MULTI, scripts
     compare.py --goals            judge the ratios by goals.tsv; exit 1 if a "must" is missed
     compare.py --server 'name=command --port {port} --dir {dir}'   one more server (may repeat)
 
@@ -41,6 +42,43 @@ COMMANDS = {
     "SETEX": (["SET", "key:{r}", "{d}", "EX", "100000"], "bytes:5", None),
 }
 DEPTHS = {"GET": (1, 16, 64, 256), "SET": (1, 16, 64, 256), "INCR": (16, 64), "MGET 10": (16,), "SETEX": (64,)}
+
+# The same for the group "collections", each at depth 1, 16 and 64; how many elements or keys {r} stands for.
+FEW = 100_000
+COLLECTIONS = {
+    "LPUSH": (["LPUSH", "list:{r}", "{d}"], FEW),
+    "RPUSH": (["RPUSH", "list:{r}", "{d}"], FEW),
+    "LPOP": (["LPOP", "biglist"], FEW),
+    "LRANGE_100": (["LRANGE", "rangelist", "0", "99"], FEW),
+    "SADD": (["SADD", "myset", "element:{r}"], FEW),
+    "SISMEMBER": (["SISMEMBER", "myset", "element:{r}"], FEW),
+    "SPOP": (["SPOP", "bigset"], FEW),
+    "HSET": (["HSET", "myhash", "element:{r}", "{d}"], FEW),
+    "HGET": (["HGET", "myhash", "element:{r}"], FEW),
+    "ZADD": (["ZADD", "myzset", "{r}", "element:{r}"], FEW),
+    "ZSCORE": (["ZSCORE", "myzset", "element:{r}"], FEW),
+    "ZRANK": (["ZRANK", "myzset", "element:{r}"], FEW),
+    "ZRANGE_10": (["ZRANGE", "myzset", "0", "9"], FEW),
+    "ZPOPMIN": (["ZPOPMIN", "bigzset"], FEW),
+    "XADD": (["XADD", "mystream", "MAXLEN", "~", "100000", "*", "field", "{d}"], FEW),
+    "MSET": (["MSET"] + ["key:{r}", "{d}"] * 10, KEYS),
+    "MGET": (["MGET"] + ["key:{r}"] * 10, KEYS),
+    "EXEC": (["MULTI", ";", "SET", "key:{r}", "{d}", ";", "GET", "key:{r}", ";", "EXEC"], KEYS),
+    "EVAL": (["EVAL", "return redis.call('get', KEYS[1])", "1", "key:{r}"], KEYS),
+}
+# What they find: words, {r}, how often. What is popped is put back before each measurement.
+FOUND = [
+    (["SET", "key:{s}", "{d}"], KEYS, KEYS),
+    (["RPUSH", "rangelist"] + ["{d}"] * 100, FEW, 1),
+    (["SADD", "myset", "element:{s}"], FEW, FEW),
+    (["HSET", "myhash", "element:{s}", "{d}"], FEW, FEW),
+    (["ZADD", "myzset", "{s}", "element:{s}"], FEW, FEW),
+]
+REFILL = {
+    "LPOP": ["RPUSH", "biglist"] + ["{d}"] * 20,
+    "SPOP": ["SADD", "bigset"] + ["element:{r}{r}"] * 20,
+    "ZPOPMIN": ["ZADD", "bigzset"] + ["{r}", "element:{r}{r}"] * 20,
+}
 
 # name -> words, keys, size of {d}, bytes of key and value
 SHAPES = {
@@ -99,10 +137,11 @@ class Server:
                 return int(line.split()[1]) * 1024
         return 0
 
-    def load(self, words, *, depth, reply="resp", seconds=None, count=None, size=64, clients=50):
+    def load(self, words, *, depth, reply="resp", seconds=None, count=None, size=64, clients=50,
+             keys=KEYS):
         """Runs the load generator; returns what it printed."""
         argv = [str(LG), "-p", str(self.port), "-c", str(clients), "-P", str(depth), "-d", str(size),
-                "-r", str(KEYS), "--reply", reply, "--pid", str(self.process.pid)]
+                "-r", str(keys), "--reply", reply, "--pid", str(self.process.pid)]
         argv += ["-n", str(count)] if count else ["-t", str(seconds)]
         pin = (lambda: os.sched_setaffinity(0, {1})) if self.pinned else None
         done = subprocess.run(argv + ["--", *words], capture_output=True, text=True, timeout=600, preexec_fn=pin)
@@ -158,6 +197,38 @@ def speed(o, servers):
             for _ in range(o.rounds):
                 for server in running:
                     rounds[server.name].append(server.load(words, depth=depth, reply=reply, seconds=o.seconds))
+            results[name] = {server: {
+                "cpu": statistics.median(r["server_cpu_s"] / r["ops"] * 1e6 for r in got),
+                "ops": statistics.median(r["ops_per_s"] for r in got),
+                "p99_us": statistics.median(r["p99_us"] for r in got),
+            } for server, got in rounds.items()}
+            show_speed(name, results[name])
+    finally:
+        for server in running:
+            server.__exit__()
+    return results
+
+
+def collections(o, servers):
+    """As `speed`. A measurement of what pops is a number of commands, of others a time."""
+    cases = [(f"{op} P={depth}", op, depth) for op in COLLECTIONS for depth in (1, 16, 64)
+             if wanted(o, f"{op} P={depth}")]
+    results = {}
+    running = [server.__enter__() for server in servers] if cases else []
+    try:
+        for server in running:
+            for words, keys, count in FOUND:
+                server.load(words, depth=64, count=count, keys=keys, clients=min(count, 10))
+        for name, op, depth in cases:
+            words, keys = COLLECTIONS[op]
+            rounds = {server.name: [] for server in running}
+            for _ in range(o.rounds):
+                for server in running:
+                    length = {"seconds": o.seconds}
+                    if op in REFILL:
+                        server.load(REFILL[op], depth=64, count=30_000, keys=1_000_000_000, clients=8)
+                        length = {"count": 400_000 if depth > 1 else 50_000}
+                    rounds[server.name].append(server.load(words, depth=depth, keys=keys, **length))
             results[name] = {server: {
                 "cpu": statistics.median(r["server_cpu_s"] / r["ops"] * 1e6 for r in got),
                 "ops": statistics.median(r["ops_per_s"] for r in got),
@@ -234,6 +305,8 @@ def main():
     try:
         if "speed" in o.groups:
             results.update(speed(o, servers))
+        if "collections" in o.groups:
+            results.update(collections(o, servers))
         if "memory" in o.groups:
             results.update(memory(o, servers))
     except Failed as error:
