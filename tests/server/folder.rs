@@ -115,9 +115,7 @@ impl Folder {
 
     /// redis-server on the same data, if there is one.
     pub fn redis(&self) -> Option<(Redis, Client)> {
-        let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = probe.local_addr().unwrap().port();
-        drop(probe);
+        let port = super::free_port();
         let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "yes", "--enable-debug-command", "yes"])

@@ -34,6 +34,20 @@ fn fresh_dir() -> PathBuf {
     dir
 }
 
+/// A port that nobody listens to, nor gets by asking for any: those that the kernel hands out are above
+/// these, so no other test, and no client's end of a connection, has it by the time that the server does.
+pub fn free_port() -> u16 {
+    static TRIED: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + (std::process::id() as usize * 61 + tried) % 12_000;
+        let port = u16::try_from(port).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Server {
     pub fn start(options: &[&str]) -> Self {
         Self::start_with(options, &[])
@@ -44,9 +58,7 @@ impl Server {
         let own = (!options.contains(&"--dir")).then(fresh_dir);
         let dir: Vec<&str> = own.iter().flat_map(|dir| ["--dir", dir.to_str().unwrap()]).collect();
         for _ in 0..5 {
-            let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = probe.local_addr().unwrap().port();
-            drop(probe);
+            let port = free_port();
             let mut process = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--io-threads", "2"])
                 .args(["--save", ""])
