@@ -51,7 +51,7 @@ pub struct Keyspace {
     /// There have been hashes with fields that end.
     pub(super) field_ends: AtomicBool,
     pub(super) herald: OnceLock<Box<dyn Herald>>,
-    /// See [`Wants`].
+    /// See [`super::outbox::Wants`].
     pub(super) wants: AtomicU32,
     /// Who is told of changes of single keys.
     pub(super) watches: Watches,
