@@ -245,3 +245,20 @@ fn idle_connections_cost_little() {
     println!("{many} idle connections: {} bytes resident, {} used_memory, each", each.0, each.1);
     assert!(each.0 <= 4096 && each.1 <= 4096, "{each:?} bytes for an idle connection");
 }
+
+/// Replies that nobody takes any more are nobody's: not those of the client that is served next.
+#[test]
+fn replies_to_the_dead_go_to_nobody() {
+    let server = Server::start(&["--io-threads", "1"]);
+    let mut client = server.client();
+    for round in 0..500 {
+        // Unread replies make the kernel reset the connection when it is closed.
+        let mut short = server.client();
+        for _ in 0..4 {
+            short.send(&b"PING\r\n".repeat(20));
+        }
+        drop(short);
+        let echo = format!("ECHO {round:04}\r\n");
+        client.ask(echo.as_bytes(), format!("$4\r\n{round:04}\r\n").as_bytes());
+    }
+}

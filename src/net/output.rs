@@ -88,15 +88,16 @@ impl Output {
         *self = Self::default();
     }
 
-    /// Sends all of `reply`, which is cleared: what the socket does not take now is queued. Returns
-    /// the bytes written.
+    /// Sends all of `reply`, which is cleared, also after an error: nobody else may get it. What the socket
+    /// does not take now is queued. Returns the bytes written.
     pub fn send(&mut self, socket: &mut Socket, reply: &mut Reply) -> io::Result<usize> {
         let mut written = 0;
         if reply.is_empty() {
             return self.flush(socket);
         }
         if self.is_empty() && reply.shared.is_empty() {
-            written = taken(socket.write(&reply.bytes))?;
+            let taken = taken(socket.write(&reply.bytes));
+            written = taken.inspect_err(|_| reply.clear())?;
             if written < reply.bytes.len() {
                 self.push(Bytes::copy_from_slice(&reply.bytes[written..]));
             }

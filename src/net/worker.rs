@@ -358,6 +358,7 @@ impl Worker {
         }
         let view = &conn.session.client.view;
         view.seen_ms.store(self.engine.now(), Ordering::Relaxed);
+        debug_assert!(self.engine.reply.is_empty(), "a reply of somebody else");
         let mut input = take(&mut conn.input);
         if conn.parser.is_midway() && self.is_too_much(conn, input.len() + n) {
             return Fate::Close;
