@@ -197,11 +197,7 @@ def speed(o, servers):
             for _ in range(o.rounds):
                 for server in running:
                     rounds[server.name].append(server.load(words, depth=depth, reply=reply, seconds=o.seconds))
-            results[name] = {server: {
-                "cpu": statistics.median(r["server_cpu_s"] / r["ops"] * 1e6 for r in got),
-                "ops": statistics.median(r["ops_per_s"] for r in got),
-                "p99_us": statistics.median(r["p99_us"] for r in got),
-            } for server, got in rounds.items()}
+            results[name] = medians(rounds)
             show_speed(name, results[name])
     finally:
         for server in running:
@@ -229,16 +225,21 @@ def collections(o, servers):
                         server.load(REFILL[op], depth=64, count=30_000, keys=1_000_000_000, clients=8)
                         length = {"count": 400_000 if depth > 1 else 50_000}
                     rounds[server.name].append(server.load(words, depth=depth, keys=keys, **length))
-            results[name] = {server: {
-                "cpu": statistics.median(r["server_cpu_s"] / r["ops"] * 1e6 for r in got),
-                "ops": statistics.median(r["ops_per_s"] for r in got),
-                "p99_us": statistics.median(r["p99_us"] for r in got),
-            } for server, got in rounds.items()}
+            results[name] = medians(rounds)
             show_speed(name, results[name])
     finally:
         for server in running:
             server.__exit__()
     return results
+
+
+def medians(rounds):
+    """server -> median figures of its rounds."""
+    return {server: {
+        "cpu": statistics.median(r["server_cpu_s"] / r["ops"] * 1e6 for r in got),
+        "ops": statistics.median(r["ops_per_s"] for r in got),
+        "p99_us": statistics.median(r["p99_us"] for r in got),
+    } for server, got in rounds.items()}
 
 
 def show_speed(name, row):
