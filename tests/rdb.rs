@@ -5,8 +5,12 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 
+#[path = "server/port.rs"]
+mod port;
+
+use port::free_port;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,7 +56,7 @@ const OURS: &str = env!("CARGO_BIN_EXE_eonkv-server");
 impl Server {
     /// None if there is no such program.
     fn start(program: &str, name: &str) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let folder =
             std::env::temp_dir().join(format!("eonkv-rdb-{}-{port}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();

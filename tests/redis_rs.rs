@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy takes for ordinary code
 
+#[path = "server/port.rs"]
+mod port;
+
+use port::free_port;
 use redis::{
     Client, Commands, Connection, ErrorKind, RedisResult, ServerErrorKind, Value, cmd, pipe,
 };
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,7 +23,7 @@ struct Server {
 impl Server {
     fn start(flags: &[&str]) -> Self {
         for _ in 0..10 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let mut child = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
                 .args(flags)

@@ -1,8 +1,12 @@
 //! A server of the test's own, and a client that reads replies as they come.
 
+#[path = "../server/port.rs"]
+mod port;
+
 use super::model::Reply;
+use port::free_port;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -22,7 +26,7 @@ impl Drop for Server {
 impl Server {
     /// Starts one with so many workers on a free port.
     pub fn start(workers: usize) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let child = Command::new(env!("CARGO_BIN_EXE_eonkv-server"))
             .args(["--port", &port.to_string(), "--io-threads", &workers.to_string()])
             .args(["--bind", "127.0.0.1", "--save", "", "--dbfilename", "nothing.rdb"])

@@ -2,9 +2,13 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // each test that includes this uses a part of it
 
+#[path = "../server/port.rs"]
+mod port;
+
+use port::free_port;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -55,7 +59,7 @@ impl Drop for Server {
 impl Server {
     /// Starts it; none if there is no such program.
     pub fn start(program: &str) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut child = Command::new(program)
             .args(["--port", &port.to_string(), "--save", "", "--dbfilename", "nothing.rdb"])
             .current_dir(std::env::temp_dir())

@@ -115,7 +115,7 @@ impl Folder {
 
     /// redis-server on the same data, if there is one.
     pub fn redis(&self) -> Option<(Redis, Client)> {
-        let port = super::free_port();
+        let port = super::port::free_port();
         let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "yes", "--enable-debug-command", "yes"])

@@ -5,8 +5,10 @@
 #![allow(dead_code)] // each test file uses what it needs
 
 pub mod folder;
+pub mod port;
 pub mod transfers;
 
+use port::free_port;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -32,20 +34,6 @@ fn fresh_dir() -> PathBuf {
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
     dir
-}
-
-/// A port that nobody listens to, nor gets by asking for any: those that the kernel hands out are above
-/// these, so no other test, and no client's end of a connection, has it by the time that the server does.
-pub fn free_port() -> u16 {
-    static TRIED: AtomicUsize = AtomicUsize::new(0);
-    loop {
-        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + (std::process::id() as usize * 61 + tried) % 12_000;
-        let port = u16::try_from(port).unwrap();
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl Server {
@@ -91,6 +79,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if let Ok(Some(status)) = self.process.try_wait()
+            && std::thread::panicking()
+        {
+            eprintln!("the server at port {} ended before its test: {status}", self.port);
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
         if let Some(dir) = &self.dir {
