@@ -110,7 +110,6 @@ pub fn run(cx: &mut Cx<'_>, wait: Wait<'_>) -> Result<(), Error> {
         let waiting = cx.db.wait(&cx.shared.keyspace, wait.keys, waiter);
         // It is taken back by a client that finds nobody waiting any more; late is early enough.
         cx.shared.conditions.set(Conditions::AWAITED, true);
-        client.wait(Some(Arc::clone(waiting.waiter())));
         cx.session.waiting = Some(Box::new(waiting));
         (wait.nothing)(cx.reply);
         cx.session.after = After::Park(wait.until);

@@ -280,11 +280,8 @@ fn unblock(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         _ => return Err(Error::Arity),
     };
     let id = integer(args.get(2)).ok_or(Error::NotAnInteger)?;
-    let waiting = Flag::BLOCKED | Flag::UNBLOCKABLE;
     let client = u64::try_from(id).ok().and_then(|id| cx.shared.clients.find(id));
-    let client = client.filter(|client| client.flags() & waiting == waiting);
-    // One that has been served meanwhile does not wait any more.
-    let client = client.filter(|client| client.waiter().is_none_or(|waiter| waiter.end()));
+    let client = client.filter(|client| client.unblock());
     cx.reply.int(i64::from(client.is_some()));
     if let Some(client) = client {
         cx.shared.clients.tell(&client, Mail::Unblock(client.clone(), how));

@@ -13,7 +13,7 @@ pub mod tracking;
 
 use crate::db::{Waiting, Watching};
 use multi::Multi;
-pub use registry::{Client, DEFAULT_USER, Flag, Registry};
+pub use registry::{Client, DEFAULT_USER, Flag, Registry, Wait};
 use std::sync::Arc;
 use std::time::Duration;
 

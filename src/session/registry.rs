@@ -49,9 +49,7 @@ impl Flag {
     pub const REPLICA: u32 = 1 << 11;
     /// The primary of this server.
     pub const PRIMARY: u32 = 1 << 12;
-    /// Waits in a command that CLIENT UNBLOCK may end; set together with `BLOCKED`.
-    pub const UNBLOCKABLE: u32 = 1 << 13;
-    /// That command has a time limit; set together with `UNBLOCKABLE`.
+    /// Waits in a command that has a time limit; set together with `BLOCKED`.
     pub const TIMED: u32 = 1 << 14;
     /// CLIENT TRACKING.
     pub const TRACKING: u32 = 1 << 15;
@@ -193,7 +191,19 @@ pub struct Client {
     /// Held while `total_memory` enters or leaves the sum (C3).
     accounting: Mutex<()>,
     names: Mutex<Names>,
-    waiter: Mutex<Option<Arc<Waiter>>>,
+    wait: Mutex<Wait>,
+}
+
+/// What a client waits for, as far as CLIENT UNBLOCK may end that.
+#[derive(Debug, Default)]
+pub enum Wait {
+    /// Nothing.
+    #[default]
+    No,
+    /// Time, or what others confirm.
+    Plain,
+    /// In line with others.
+    InLine(Arc<Waiter>),
 }
 
 impl Client {
@@ -272,14 +282,23 @@ impl Client {
         self.total_memory.load(Ordering::Relaxed)
     }
 
-    /// What it waits for in line with others.
-    pub fn waiter(&self) -> Option<Arc<Waiter>> {
-        self.waiter.lock().clone()
+    /// It waits, or does so no longer.
+    pub fn wait(&self, wait: Wait) {
+        *self.wait.lock() = wait;
     }
 
-    /// It waits, or does so no longer.
-    pub fn wait(&self, waiter: Option<Arc<Waiter>>) {
-        *self.waiter.lock() = waiter;
+    /// Ends its wait, of which its worker is to be told; false if it does not wait or was served. One
+    /// word decides, not the flags: those are for the eye, and late.
+    pub fn unblock(&self) -> bool {
+        let mut wait = self.wait.lock();
+        match &*wait {
+            Wait::No => return false,
+            Wait::Plain => {}
+            Wait::InLine(waiter) if waiter.end() => {}
+            Wait::InLine(_) => return false,
+        }
+        *wait = Wait::No;
+        true
     }
 
     /// Whether it left the registry.

@@ -2,8 +2,8 @@
 
 use super::Worker;
 use crate::net::conn::Conn;
-use crate::session::Flag;
 use crate::session::pause::Conditions;
+use crate::session::{Flag, Wait};
 use crate::sync::Ordering;
 use mio::Token;
 
@@ -42,9 +42,8 @@ impl Worker {
         if let Some(parked) = &conn.parked {
             self.parked.remove(&(parked.until, slot));
         }
-        if conn.session.waiting.take().is_some() {
-            conn.session.client.wait(None);
-        }
+        conn.session.waiting = None;
+        conn.session.client.wait(Wait::No);
         let client = &conn.session.client;
         let monitored = client.flags() & Flag::MONITOR != 0;
         if let Some(tracking) = conn.session.tracking.take() {

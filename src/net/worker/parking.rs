@@ -5,7 +5,7 @@
 use super::{FOREVER, Fate, Worker};
 use crate::net::conn::{Conn, Parked, Why};
 use crate::resp::request::Batch;
-use crate::session::{After, Flag};
+use crate::session::{After, Flag, Wait};
 use crate::sync::Ordering;
 use std::mem::take;
 use std::sync::Arc;
@@ -42,8 +42,9 @@ impl Worker {
         };
         if why == Why::Reply(true) {
             self.engine.shared.clients.block(&client, true);
-            client.flag(Flag::UNBLOCKABLE, true);
             client.flag(Flag::TIMED, until < FOREVER);
+            let waiter = conn.session.waiting.as_ref().map(|waiting| Arc::clone(waiting.waiter()));
+            client.wait(waiter.map_or(Wait::Plain, Wait::InLine));
         }
         let from = conn.session.reply_from.min(self.engine.reply.bytes.len());
         let withheld = match why {
@@ -73,11 +74,10 @@ impl Worker {
         let Parked { until, batch, done, input, withheld, .. } = *parked;
         let client = Arc::clone(&conn.session.client);
         self.parked.remove(&(until, client.slot.load(Ordering::Relaxed) as usize));
-        if conn.session.waiting.take().is_some() {
-            client.wait(None);
-        }
+        conn.session.waiting = None;
+        client.wait(Wait::No);
         self.engine.shared.clients.block(&client, false);
-        client.flag(Flag::UNBLOCKABLE | Flag::TIMED, false);
+        client.flag(Flag::TIMED, false);
         client.view.seen_ms.store(self.engine.now(), Ordering::Relaxed); // until now it waited for us
         self.engine.count_waited(&mut conn.session, &withheld);
         let went = self.guarded(conn, |worker, conn| {
