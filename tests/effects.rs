@@ -242,3 +242,78 @@ fn functions_and_what_ends_by_itself_are_logged() {
         "{got:?}"
     );
 }
+
+/// A key that is over goes in a record of its own, under the change that met it; what comes next in the
+/// same batch and changes nothing leaves both alone.
+#[test]
+fn a_key_that_was_over_is_logged_before_the_change_that_met_it() {
+    let folder = Folder::new();
+    let server = folder.server(&["--appendonly", "yes", "--appendfsync", "no"]);
+    let mut client = server.client();
+    client.check("DEBUG SET-ACTIVE-EXPIRE 0", "+OK\r\n");
+    client.send(b"SET k v PX 1\r\nSET e 1\r\n");
+    client.expect(b"+OK\r\n+OK\r\n");
+    std::thread::sleep(Duration::from_millis(20));
+    client.send(b"INCR k\r\nSETNX e 5\r\nSETNX e 6\r\nINCR k\r\n");
+    client.expect(b":1\r\n:0\r\n:0\r\n:2\r\n");
+    stop(server);
+    let want = ["SELECT 0", "SET k v PXAT <ms>", "SET e 1", "DEL k", "INCR k", "INCR k"];
+    assert_eq!(logged(&folder), want);
+}
+
+/// Long batches over few keys that are over soon, with many commands that change nothing: what is loaded
+/// equals what was in memory.
+#[test]
+fn batches_over_keys_that_end_soon_are_loaded_as_they_were() {
+    let folder = Folder::new();
+    let options = ["--appendonly", "yes", "--appendfsync", "no"];
+    let server = folder.server(&options);
+    let mut client = server.client();
+    client.check("DEBUG SET-ACTIVE-EXPIRE 0", "+OK\r\n");
+    let mut seed = 7u64;
+    let mut dice = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for _ in 0..60 {
+        let mut batch = String::new();
+        for _ in 0..80 {
+            let key = dice(12);
+            batch += &match dice(12) {
+                0 | 1 => format!("SET s{key} {key} PX {}", 1 + dice(6)),
+                2 => format!("SETNX s{key} 5"),
+                3 | 4 => format!("INCR s{key}"),
+                5 => format!("APPEND s{key} 1"),
+                6 => format!("SADD t{key} {}", dice(3)),
+                7 => format!("SREM t{key} {}", dice(3)),
+                8 => format!("PEXPIRE t{key} {}", 1 + dice(6)),
+                9 => format!("HSETNX h{key} {} v", dice(3)),
+                10 => format!("DEL s{key} t{key} h{key}"),
+                _ => format!("PEXPIRE h{key} {}", 1 + dice(6)),
+            };
+            batch += "\r\n";
+        }
+        client.send(batch.as_bytes());
+        for _ in 0..80 {
+            reply(&mut client);
+        }
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    client.check("DEBUG SET-ACTIVE-EXPIRE 1", "+OK\r\n");
+    let digest = |client: &mut Client| {
+        // Whoever walks the keys meets none that is over.
+        client.walk("SCAN", "");
+        client.say("DEBUG DIGEST");
+        (client.line(), client.int("DBSIZE"))
+    };
+    while client.info("keyspace").contains("avg_ttl=")
+        && !client.info("keyspace").contains("expires=0")
+    {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let before = digest(&mut client);
+    assert!(before.1 > 3, "{before:?}");
+    stop(server);
+    let server = folder.server(&options);
+    assert_eq!(digest(&mut server.client()), before);
+}

@@ -48,12 +48,19 @@ pub struct Page {
     pub bytes: Vec<u8>,
     /// The records. Bytes that belong to none mean nothing.
     pub marks: Vec<Mark>,
+    /// Where the records end: that of the last mark, or of one before it that stands behind it.
+    end: usize,
 }
 
 impl Page {
-    /// Where the last record ends.
-    fn end(&self) -> usize {
-        self.marks.last().map_or(0, |mark| mark.end)
+    fn add(&mut self, mark: Mark) {
+        self.end = self.end.max(mark.end);
+        self.marks.push(mark);
+    }
+
+    /// Takes back what belongs to no record.
+    fn withdraw(&mut self) {
+        self.bytes.truncate(self.end);
     }
 }
 
@@ -125,6 +132,7 @@ impl Journal {
         let fresh = Page {
             bytes: Vec::with_capacity(page.bytes.len().next_power_of_two().min(ROOM)),
             marks: Vec::with_capacity(page.marks.len()),
+            end: 0,
         };
         self.trays[seat].lock().push(std::mem::replace(page, fresh));
     }
@@ -201,7 +209,7 @@ impl Pen {
         let (end, (db, db_after)) = (page.bytes.len(), self.dbs);
         // AcqRel: who sees a number given (`Journal::last`) sees what had been done before it.
         let number = last.fetch_add(1, Ordering::AcqRel) + 1;
-        page.marks.push(Mark { number, start, end, db, db_after });
+        page.add(Mark { number, start, end, db, db_after });
         self.last = number;
     }
 }
@@ -249,9 +257,8 @@ impl Access<'_> {
         let within = self.is_in_step();
         let pen = &mut self.local.pen;
         if pen.proposal.is_some() && !within {
-            let start = pen.page.end();
-            pen.page.bytes.truncate(start);
-            pen.proposal = Some((start, db as u32));
+            pen.page.withdraw();
+            pen.proposal = Some((pen.page.end, db as u32));
             encode(&mut pen.page.bytes, words.iter().copied());
         } else {
             encode(pen.next(db as u32), words.iter().copied());
@@ -291,8 +298,7 @@ impl Access<'_> {
     pub fn withdraw(&mut self) {
         let pen = &mut self.local.pen;
         if pen.proposal.take().is_some() {
-            let end = pen.page.end();
-            pen.page.bytes.truncate(end);
+            pen.page.withdraw();
         }
         (pen.changed, pen.said) = (false, false);
     }
@@ -309,7 +315,7 @@ impl Access<'_> {
                 let behind = pen.page.marks.last().filter(|mark| mark.start > start);
                 let end = behind.map_or(pen.page.bytes.len(), |mark| mark.start);
                 let number = self.keyspace.journal.last.fetch_add(1, Ordering::AcqRel) + 1;
-                pen.page.marks.push(Mark { number, start, end, db, db_after: db });
+                pen.page.add(Mark { number, start, end, db, db_after: db });
                 pen.last = number;
             }
             _ => pen.changed = true,

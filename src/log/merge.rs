@@ -90,7 +90,7 @@ impl Merge {
             journal.take(seat, &mut self.pages);
             for page in self.pages.drain(..) {
                 bytes += page.bytes.len();
-                let Page { bytes, marks } = page;
+                let Page { bytes, marks, .. } = page;
                 self.lanes[seat].sheets.push_back(Sheet {
                     bytes: Bytes::from(bytes),
                     marks,
