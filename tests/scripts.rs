@@ -49,6 +49,51 @@ fn values_go_both_ways() {
 }
 
 #[test]
+fn no_run_sees_the_lists_of_another() {
+    let server = Server::start(&["--io-threads", "1"]);
+    let mut client = server.client();
+    let mut ask = |script: &str, keys: &[&[u8]], argv: &[&[u8]], want: &[u8]| {
+        let count = keys.len().to_string();
+        let words = [&[b"EVAL", script.as_bytes(), count.as_bytes()], keys, argv].concat();
+        client.ask(&request(&words), want);
+    };
+    let all =
+        "return {#KEYS, #ARGV, KEYS[1] or '-', KEYS[2] or '-', ARGV[1] or '-', ARGV[2] or '-'}";
+    let keys = "return {KEYS[1], KEYS[2], KEYS[3]}";
+    let changing = "KEYS[2] = 'x' KEYS.y = 1 ARGV[2] = 'x' ARGV[1] = nil return #KEYS";
+    let none = b"*6\r\n:0\r\n:0\r\n$1\r\n-\r\n$1\r\n-\r\n$1\r\n-\r\n$1\r\n-\r\n";
+    for _ in 0..3 {
+        ask(all, &[], &[], none);
+        ask(
+            all,
+            &[b"a", b"b", b"c"],
+            &[b"1", b"\xff\0"],
+            b"*6\r\n:3\r\n:2\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\n1\r\n$2\r\n\xff\0\r\n",
+        );
+        ask(keys, &[b"\xfe"], &[b"1"], b"*1\r\n$1\r\n\xfe\r\n");
+        ask(changing, &[b"a"], &[b"1"], b":2\r\n");
+        ask(all, &[], &[], none);
+        ask("return ARGV", &[b"k"], &[b"1", b"2"], b"*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+        ask(
+            all,
+            &[b"d"],
+            &[b"2"],
+            b"*6\r\n:1\r\n:1\r\n$1\r\nd\r\n$1\r\n-\r\n$1\r\n2\r\n$1\r\n-\r\n",
+        );
+        let many: Vec<&[u8]> = vec![b"k"; 100];
+        ask("return #KEYS + #ARGV", &many, &many[..40], b":140\r\n");
+        ask(
+            "for i, v in ipairs(ARGV) do redis.call('set', KEYS[1], v) end",
+            &[b"k"],
+            &[b"1"],
+            b"$-1\r\n",
+        );
+        ask("return redis.call('get', KEYS[1])", &[b"k"], &[], b"$1\r\n1\r\n");
+        ask("error(KEYS[1])", &[b"k"], &[], b"-ERR user_script:1: k script: 272419bac95b214f65cab6a17bb8713b1de3fcca, on @user_script:1.\r\n");
+    }
+}
+
+#[test]
 fn errors_are_those_of_redis() {
     let server = Server::start(&[]);
     let mut client = server.client();

@@ -8,7 +8,7 @@
 
 use eonkv::resp::args::OwnedArgs;
 use eonkv::resp::{Args, Reply};
-use eonkv::script::{Host, Run, Vm, dump, text};
+use eonkv::script::{Host, Run, Uses, Vm, dump, text};
 use libfuzzer_sys::fuzz_target;
 
 /// A world that answers each command with its own words, and ends what runs for long.
@@ -69,7 +69,7 @@ fn run(vm: &Vm, text: &[u8], argv: &OwnedArgs) {
     let Ok(compiled) = vm.compile(body) else { return };
     let (mut world, mut out) = (World::default(), Reply::default());
     let keys = OwnedArgs::default();
-    let _ = vm.run(&mut world, Run::Script(&compiled, "sha"), (keys.view(), argv.view()), &mut out);
+    let _ = vm.run(&mut world, Run::Script(&compiled, "sha", Uses::default()), (keys.view(), argv.view()), &mut out);
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -92,7 +92,7 @@ fuzz_target!(|data: &[u8]| {
         let mut out = Reply::default();
         let compiled = vm.compile(b"return 1").expect("a plain script");
         let none = OwnedArgs::default();
-        let what = Run::Script(&compiled, "sha");
+        let what = Run::Script(&compiled, "sha", Uses::default());
         let _ = vm.run(&mut World::default(), what, (none.view(), none.view()), &mut out);
         assert_eq!(out.bytes, b":1\r\n");
     });

@@ -12,11 +12,21 @@ use super::errors::is_counted;
 use super::numbers::to_i64;
 use crate::resp::Reply;
 use crate::types::number;
-use mlua::{Lua, Table, Value};
+use bstr::BStr;
+use mlua::{Either, Lua, Table, Value};
 use std::borrow::Cow;
 
 /// How deep tables may lie in each other on their way out.
 const DEPTH: usize = 1_000;
+
+/// Bytes as what becomes a string of Lua in one step, as those that are UTF-8 do.
+#[inline]
+pub(super) fn text(bytes: &[u8]) -> Either<&str, &BStr> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Either::Left(text),
+        Err(_) => Either::Right(BStr::new(bytes)),
+    }
+}
 
 /// The one reply in `reply` as a value.
 pub(super) fn to_lua(lua: &Lua, reply: &Reply) -> mlua::Result<Value> {

@@ -18,20 +18,24 @@ mod cmsgpack;
 mod convert;
 pub mod dump;
 mod errors;
+mod lists;
 mod numbers;
 mod packs;
 mod pattern;
 mod redis;
+mod room;
 mod strings;
 pub mod text;
 
 use crate::resp::{Args, Reply};
-use bstr::BStr;
 use errors::Stopped;
 pub use errors::{Failure, at};
+use lists::Kept;
+pub use lists::{Use, Uses};
 use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
 use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use room::{EACH, EACH_BYTE, roomy, weight};
 use scoped_tls_hkt::scoped_thread_local;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -115,6 +119,15 @@ type Registry = Rc<RefCell<Option<Vec<(Registered, Function)>>>>;
 #[derive(Debug, Clone)]
 pub struct Compiled(Function);
 
+/// What runs a script to which the tables that stay are shown already.
+struct Protected {
+    /// Shows two tables as `KEYS` and `ARGV`.
+    show: Function,
+    /// Lua's own `xpcall`, and its handler.
+    xpcall: Function,
+    describe: Function,
+}
+
 /// An interpreter.
 pub struct Vm {
     lua: Lua,
@@ -124,6 +137,11 @@ pub struct Vm {
     run_function: Function,
     run_library: Function,
     recover: Function,
+    protected: Protected,
+    keys: Kept,
+    argv: Kept,
+    /// Scripts see `keys` and `argv` as globals.
+    shown: Cell<bool>,
     registry: Registry,
     stopped: Rc<Cell<bool>>,
 }
@@ -137,8 +155,8 @@ impl std::fmt::Debug for Vm {
 /// What to run, with what to name it by in errors.
 #[derive(Debug, Clone, Copy)]
 pub enum Run<'a> {
-    /// A script with its SHA1.
-    Script(&'a Compiled, &'a str),
+    /// A script with its SHA1, and what its text says of it.
+    Script(&'a Compiled, &'a str, Uses),
     /// A function with its name.
     Function(&'a Compiled, &'a str),
 }
@@ -159,11 +177,14 @@ impl Vm {
         rust.set("struct", packs::library(&lua)?)?;
         redis::install(&lua, &rust, version, &registry)?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude");
-        let parts =
-            prelude
-                .into_function()?
-                .call::<(Table, Table, Function, Function, Function, Function)>(rust)?;
-        let (scripts, functions, run_script, run_function, run_library, recover) = parts;
+        let parts: Table = prelude.into_function()?.call(rust)?;
+        let (scripts, functions): (Table, Table) = (parts.get("scripts")?, parts.get("functions")?);
+        let part = |name: &str| parts.get::<Function>(name);
+        let (run_script, run_function) = (part("run_script")?, part("run_function")?);
+        let (run_library, recover) = (part("run_library")?, part("recover")?);
+        let (show, xpcall, describe) = (part("show")?, part("xpcall")?, part("describe")?);
+        let protected = Protected { show, xpcall, describe };
+        let (keys, argv) = (Kept::new(&lua)?, Kept::new(&lua)?);
         lua.set_globals(scripts.clone())?;
         lua.set_memory_limit(MEMORY_LIMIT)?;
         pause(&lua, PAUSE);
@@ -176,6 +197,10 @@ impl Vm {
             run_function,
             run_library,
             recover,
+            protected,
+            keys,
+            argv,
+            shown: Cell::new(false),
             registry,
             stopped,
         };
@@ -208,6 +233,7 @@ impl Vm {
         let outcome = self.outcome(result, host);
         self.end();
         if outcome.is_err() {
+            self.shown.set(false);
             self.recover.call::<()>(()).map_err(|_| Failure::Memory)?;
         }
         outcome?;
@@ -223,22 +249,25 @@ impl Vm {
         (keys, argv): (Args<'_>, Args<'_>),
         out: &mut Reply,
     ) -> Result<bool, Failure> {
-        let (runner, function, name) = match what {
-            Run::Script(Compiled(function), sha) => (&self.run_script, function, sha),
-            Run::Function(Compiled(function), name) => (&self.run_function, function, name),
+        let (result, name) = match what {
+            Run::Script(script, sha, uses) if uses.may_stay(keys, argv) => {
+                (self.run_again(host, script, uses, (keys, argv)), sha)
+            }
+            Run::Script(script, sha, _) => {
+                self.shown.set(false);
+                (self.run_anew(host, &self.run_script, script, (keys, argv)), sha)
+            }
+            Run::Function(function, name) => {
+                (self.run_anew(host, &self.run_function, function, (keys, argv)), name)
+            }
         };
-        let bytes = keys.iter().chain(argv.iter()).map(|arg| arg.len() + EACH).sum();
-        let lists = roomy(&self.lua, bytes, || {
-            let argv = if argv.is_empty() { None } else { Some(self.list(argv)?) };
-            Ok((self.list(keys)?, argv))
-        });
-        let result = lists.and_then(|(keys, argv)| {
-            HOST.set(host, || runner.call::<(bool, Value)>((function, keys, argv)))
-        });
         let outcome = self.outcome(result, host).and_then(|value| {
             let mark = out.mark();
-            let encode = || convert::to_resp(&value, host.protocol_is_3(), out);
-            roomy(&self.lua, EACH, encode).map_err(|_| {
+            let three = host.protocol_is_3();
+            let mut encode = || convert::to_resp(&value, three, out);
+            // To look into a table makes names of fields.
+            let done = if value.is_table() { roomy(&self.lua, EACH, encode) } else { encode() };
+            done.map_err(|_| {
                 out.cut(mark);
                 Failure::Memory
             })
@@ -247,8 +276,40 @@ impl Vm {
         outcome.map_err(|failure| failure.named(name))
     }
 
-    fn list(&self, args: Args<'_>) -> mlua::Result<Table> {
-        self.lua.create_sequence_from(args.iter().map(BStr::new))
+    /// Runs something with lists of its own.
+    fn run_anew(
+        &self,
+        host: &mut dyn Host,
+        runner: &Function,
+        Compiled(function): &Compiled,
+        (keys, argv): (Args<'_>, Args<'_>),
+    ) -> mlua::Result<(bool, Value)> {
+        let (keys, argv) = roomy(&self.lua, weight(keys) + weight(argv), || {
+            let some = !argv.is_empty();
+            let argv = some.then(|| lists::fresh(&self.lua, argv)).transpose()?;
+            Ok((lists::fresh(&self.lua, keys)?, argv))
+        })?;
+        HOST.set(host, || runner.call((function, keys, argv)))
+    }
+
+    /// Runs a script with the lists that stay.
+    fn run_again(
+        &self,
+        host: &mut dyn Host,
+        Compiled(script): &Compiled,
+        uses: Uses,
+        (keys, argv): (Args<'_>, Args<'_>),
+    ) -> mlua::Result<(bool, Value)> {
+        roomy(&self.lua, weight(keys) + weight(argv), || {
+            self.keys.fill(uses.keys, keys)?;
+            self.argv.fill(uses.argv, argv)
+        })?;
+        let Protected { show, xpcall, describe } = &self.protected;
+        if !self.shown.get() {
+            show.call::<()>((&self.keys.table, &self.argv.table))?;
+            self.shown.set(true);
+        }
+        HOST.set(host, || xpcall.call((script, describe)))
     }
 
     /// What a run came to.
@@ -281,6 +342,7 @@ impl Vm {
         }
         if self.memory() > IDLE_LIMIT {
             // An interpreter that once lacked memory says so to every script until it has collected.
+            self.shown.set(false);
             let _ = self.recover.call::<()>(());
             let _ = self.lua.gc_collect();
             pause(&self.lua, PAUSE);
@@ -313,35 +375,6 @@ impl Vm {
             }
             Err(mlua::Error::external(Stopped))
         })
-    }
-}
-
-/// What a value takes at most beside its bytes.
-const EACH: usize = 256;
-/// What an element of a reply takes at most for each of its bytes there, of which it has at least three.
-const EACH_BYTE: usize = 64;
-/// Up to this many bytes [`roomy`] looks once whether there is memory.
-const ROOM: usize = 8 << 20;
-
-/// Makes values in an interpreter, `bytes` of them at most. Under a limit (S3) each is made under
-/// Lua's own protection, which costs several times what the value does; so if there is room for all
-/// of them the limit is lifted meanwhile.
-fn roomy<T>(lua: &Lua, bytes: usize, make: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
-    if bytes > ROOM || lua.used_memory() + ROOM > MEMORY_LIMIT {
-        return make();
-    }
-    let _lifted = Lifted(lua, lua.set_memory_limit(0)?);
-    make()
-}
-
-/// The limit comes back with the end of this, also when the work panics.
-struct Lifted<'l>(&'l Lua, usize);
-
-impl Drop for Lifted<'_> {
-    fn drop(&mut self) {
-        if self.0.set_memory_limit(self.1).is_err() {
-            tracing::error!("The memory limit of an interpreter cannot be set");
-        }
     }
 }
 

@@ -1,5 +1,5 @@
 -- What scripts find instead of Lua's own globals. Run once per interpreter, with the table of
--- functions that Rust gives; returns what the engine needs.
+-- functions that Rust gives; returns a table of what the engine needs.
 --
 -- Scripts share one interpreter, so nothing that outlives a script may be changed by one. What they
 -- can reach is therefore shown through proxies: empty tables whose metatable reads from a hidden
@@ -241,4 +241,13 @@ local function recover()
   script_globals.KEYS, script_globals.ARGV = nil, nil
 end
 
-return scripts, functions, run_script, run_function, run_library, recover
+-- For scripts that leave both lists as they are.
+local function show_lists(keys, argv)
+  script_globals.KEYS, script_globals.ARGV = keys, argv
+end
+
+return {
+  scripts = scripts, functions = functions, run_script = run_script, run_function = run_function,
+  run_library = run_library, recover = recover, show = show_lists, xpcall = xpcall_of,
+  describe = describe,
+}

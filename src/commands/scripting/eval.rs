@@ -163,7 +163,7 @@ fn script(cx: &mut Cx<'_>, args: Args<'_>, by_sha: bool, reads: bool) -> Result<
             interpreter.script(catalog, args.get(1), false).map_err(Error::Bytes)?
         };
         let limits = limits(cx, ready.script.flags, reads, false)?;
-        let run = Run::Script(&ready.compiled, &ready.script.sha);
+        let run = Run::Script(&ready.compiled, &ready.script.sha, ready.uses);
         let (manner, habits) = (ready.manner, &*ready.habits);
         let name = &ready.script.sha;
         one_step(cx, interpreter, Call { run, name, args, keys, limits, manner, habits })

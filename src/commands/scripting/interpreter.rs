@@ -9,7 +9,7 @@ use super::tame::Manner;
 use crate::config::REDIS_VERSION;
 use crate::resp::Reply;
 use crate::script::text::{self, Flags};
-use crate::script::{Compiled, Failure, Registered, Vm, sha1_hex};
+use crate::script::{Compiled, Failure, Registered, Uses, Vm, sha1_hex};
 use bytes::Bytes;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ pub struct Ready {
     pub script: Arc<Script>,
     /// What its text says.
     pub manner: Manner,
+    /// And of what it does with its lists.
+    pub uses: Uses,
     /// What it was seen to do here.
     pub habits: Rc<Habits>,
 }
@@ -140,8 +142,8 @@ impl Interpreter {
             .map_err(|text| [b"ERR Error compiling script (new function): ", &text[..]].concat())?;
         let script = Arc::new(Script { text: Bytes::copy_from_slice(text), sha, flags });
         catalog.remember(&script, stays);
-        let (manner, habits) = (Manner::of(body), Rc::default());
-        Ok(self.keep(Ready { compiled, script, manner, habits }))
+        let ((manner, uses), habits) = (Manner::of(body), Rc::default());
+        Ok(self.keep(Ready { compiled, script, manner, uses, habits }))
     }
 
     /// The script with this SHA1, compiled, if it is known.
@@ -154,8 +156,8 @@ impl Interpreter {
         let script = catalog.script(&sha.to_ascii_lowercase())?;
         let (_, body) = text::script(&script.text).ok()?;
         let compiled = self.vm.compile(body).ok()?;
-        let (manner, habits) = (Manner::of(body), Rc::default());
-        Some(self.keep(Ready { compiled, script, manner, habits }))
+        let ((manner, uses), habits) = (Manner::of(body), Rc::default());
+        Some(self.keep(Ready { compiled, script, manner, uses, habits }))
     }
 
     fn keep(&mut self, ready: Ready) -> Rc<Ready> {

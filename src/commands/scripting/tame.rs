@@ -17,6 +17,7 @@ use super::super::table::{Begin, Find, Row, table};
 use super::super::transaction;
 use super::super::{Flags, KeySpec};
 use super::lex::{Token, tokens};
+use crate::script::{Use, Uses};
 use std::ops::Range;
 
 /// Longer texts are not looked at.
@@ -34,25 +35,28 @@ pub enum Manner {
 }
 
 impl Manner {
-    /// Of a script, without its first line if that is special.
-    pub fn of(text: &[u8]) -> Self {
+    /// Of a script, without its first line if that is special; and what it does with its lists.
+    pub fn of(text: &[u8]) -> (Self, Uses) {
+        let open = (Self::Open, Uses::default());
         if text.len() > LONGEST {
-            return Self::Open;
+            return open;
         }
-        let Some(tokens) = tokens(text) else { return Self::Open };
-        match () {
-            () if is_closed(&tokens, false) => Self::Tame,
-            () if is_closed(&tokens, true) => Self::Closed,
-            () => Self::Open,
+        let Some(tokens) = tokens(text) else { return open };
+        for (long, manner) in [(false, Self::Tame), (true, Self::Closed)] {
+            if let Some(uses) = closed(&tokens, long) {
+                return (manner, uses);
+            }
         }
+        open
     }
 }
 
-/// T1, and T2 unless it may take `long`.
-fn is_closed(tokens: &[Token<'_>], long: bool) -> bool {
+/// T1, and T2 unless it may take `long`; then what is done with the lists.
+fn closed(tokens: &[Token<'_>], long: bool) -> Option<Uses> {
     let (locals, declared) = (Vec::new(), Vec::new());
     let mut script = Script { tokens, long, locals, declared, keys: Vec::new() };
-    script.read_locals() && (0..tokens.len()).all(|at| script.is_fine(at))
+    let fine = script.read_locals() && (0..tokens.len()).all(|at| script.is_fine(at));
+    fine.then(|| Uses { keys: script.use_of(b"KEYS"), argv: script.use_of(b"ARGV") })
 }
 
 const KEYWORDS: &[&[u8]] = &[
@@ -257,10 +261,21 @@ impl<'t> Script<'t> {
         }
     }
 
-    /// Whether `KEYS` at `at` is only read from.
+    /// What is done with a list, wherever it stands.
+    fn use_of(&self, list: &[u8]) -> Use {
+        let mut places =
+            (0..self.tokens.len()).filter(|at| self.name(*at) == Some(list)).peekable();
+        match () {
+            () if places.peek().is_none() => Use::Nothing,
+            () if places.all(|at| self.is_read(at)) => Use::Read,
+            () => Use::Any,
+        }
+    }
+
+    /// Whether `KEYS`, or `ARGV`, at `at` is only read from.
     fn is_read(&self, at: usize) -> bool {
         let Some(before) = at.checked_sub(1) else { return false };
-        if self.is_sign(before, "#") || self.is_all_keys(before) {
+        if self.is_sign(before, "#") || self.is_all_of(before, self.name(at)) {
             return true;
         }
         let Some(end) = self.element(at) else { return false };
@@ -292,6 +307,11 @@ impl<'t> Script<'t> {
 
     /// `(KEYS)` of `unpack(KEYS)`, or of `ipairs(KEYS)`, from its bracket on.
     fn is_all_keys(&self, at: usize) -> bool {
+        self.is_all_of(at, Some(b"KEYS"))
+    }
+
+    /// The same of either list.
+    fn is_all_of(&self, at: usize, list: Option<&[u8]>) -> bool {
         at > 0
             && (self.name(at - 1) == Some(b"unpack")
                 // What else it returns is the table itself.
@@ -301,7 +321,7 @@ impl<'t> Script<'t> {
                     && self.name(at - 1) == Some(b"ipairs")
                     && self.name(at + 3) == Some(b"do"))
             && self.is_sign(at, "(")
-            && self.name(at + 1) == Some(b"KEYS")
+            && self.name(at + 1) == list
             && self.is_sign(at + 2, ")")
     }
 
@@ -431,7 +451,36 @@ mod tests {
             "return redis.call('rename', KEYS[1], KEYS[2])",
             "return redis.call('set', KEYS[tonumber(ARGV[1])], 1..2)",
         ] {
-            assert_eq!(Manner::of(text.as_bytes()), Manner::Tame, "{text}");
+            assert_eq!(Manner::of(text.as_bytes()).0, Manner::Tame, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_with_the_lists_is_known() {
+        use Use::{Any, Nothing, Read};
+        for (text, keys, argv) in [
+            ("return 1", Nothing, Nothing),
+            ("return redis.call('get', KEYS[1])", Read, Nothing),
+            ("return {KEYS[1], #KEYS, ARGV[1], #ARGV}", Read, Read),
+            ("local a, b = KEYS[1], ARGV[1] return redis.call('set', a, b)", Read, Read),
+            ("return redis.call('hmset', KEYS[1], unpack(ARGV))", Read, Read),
+            ("for i, v in ipairs(ARGV) do redis.call('rpush', KEYS[1], v) end", Read, Read),
+            ("if ARGV[1] == 'x' then return KEYS[1] else return ARGV[2] end", Read, Read),
+            ("return ARGV", Nothing, Any),
+            ("ARGV[1] = 'x' return KEYS[1]", Read, Any),
+            ("local a = 1 ARGV[1] = 'x' return KEYS[1]", Read, Any),
+            ("local a a, ARGV[1] = 1, 'x' return KEYS[1]", Read, Any),
+            ("if true then ARGV.x = 1 end return KEYS[1]", Read, Any),
+            ("table.insert(ARGV, 'x') return KEYS[1]", Read, Any),
+            ("local a = ARGV a[1] = 'x' return KEYS[1]", Read, Any),
+            ("local a = {ARGV} a[1][1] = 'x' return KEYS[1]", Read, Any),
+            ("return cjson.encode(ARGV)", Nothing, Any),
+            // Not known to touch only what it declares, so nothing is known.
+            ("KEYS[1] = 'x' return ARGV[1]", Any, Any),
+            ("return _G['KEYS'][1]", Any, Any),
+            ("return redis.call('get', 'x')", Any, Any),
+        ] {
+            assert_eq!(Manner::of(text.as_bytes()).1, Uses { keys, argv }, "{text}");
         }
     }
 
@@ -473,7 +522,7 @@ mod tests {
             "return loadstring('return 1')()",
             "return redis['call']('get', 'x')",
         ] {
-            assert_eq!(Manner::of(text.as_bytes()), Manner::Open, "{text}");
+            assert_eq!(Manner::of(text.as_bytes()).0, Manner::Open, "{text}");
         }
     }
 
@@ -488,7 +537,7 @@ mod tests {
             "for k, v in pairs(cjson.decode(ARGV[1])) do redis.call('hset', KEYS[1], k, v) end",
             "return redis.call('set', KEYS[1], string.rep('x', 1000))",
         ] {
-            assert_eq!(Manner::of(text.as_bytes()), Manner::Closed, "{text}");
+            assert_eq!(Manner::of(text.as_bytes()).0, Manner::Closed, "{text}");
         }
         for text in [
             "for i, key in ipairs(ARGV) do redis.call('set', key, i) end",
@@ -502,7 +551,7 @@ mod tests {
             "local t = ipairs(KEYS)",
             "local function f() redis.call('get', KEYS[1]) end f()",
         ] {
-            let manner = Manner::of(text.as_bytes());
+            let (manner, _) = Manner::of(text.as_bytes());
             assert!(manner != Manner::Tame, "{text}");
             assert!(!text.contains("redis.call") || manner == Manner::Open, "{text}");
         }
@@ -521,9 +570,9 @@ mod tests {
             "return string.find(ARGV[1], ARGV[2])",
             "table.sort(ARGV)",
         ] {
-            assert_ne!(Manner::of(text.as_bytes()), Manner::Tame, "{text}");
+            assert_ne!(Manner::of(text.as_bytes()).0, Manner::Tame, "{text}");
         }
-        assert_eq!(Manner::of(&[b' '; LONGEST + 1]), Manner::Open);
-        assert_eq!(Manner::of(b"return 'open"), Manner::Open);
+        assert_eq!(Manner::of(&[b' '; LONGEST + 1]).0, Manner::Open);
+        assert_eq!(Manner::of(b"return 'open").0, Manner::Open);
     }
 }
