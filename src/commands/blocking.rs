@@ -195,20 +195,17 @@ pub fn look(turn: run::Turn<'_>, ready: Ready) {
 pub fn seize(cx: &mut Cx<'_>, keys: Option<&[Key<'_>]>) -> bool {
     let seized = cx.db.seize(keys);
     let Some(keys) = keys else { return seized };
+    let mut more = cx.db.needed_beyond(keys);
     let mut beyond: Vec<Box<[u8]>> = Vec::new();
-    loop {
-        let mut all = keys.to_vec();
-        all.extend(beyond.iter().map(|key| Key::new(key)));
-        let more = cx.db.needed_beyond(&all);
-        if more.is_empty() {
-            return true;
-        }
-        beyond.extend(more);
+    while !more.is_empty() {
+        beyond.append(&mut more);
         let mut all = keys.to_vec();
         all.extend(beyond.iter().map(|key| Key::new(key)));
         cx.db.let_go();
         let _always = cx.db.seize(Some(&all));
+        more = cx.db.needed_beyond(&all);
     }
+    true
 }
 
 /// Commands run as steps of their own: somebody waits for keys, or wants to hear of them in order.

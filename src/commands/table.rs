@@ -362,6 +362,15 @@ impl Command {
         }
     }
 
+    /// Whether that is all that it ever touches of the keyspace.
+    fn has_one_key(&self) -> bool {
+        let [only] = self.keys else { return false };
+        let at = matches!(only.begin, Begin::Index(1..));
+        let one = matches!(only.find, Find::Range { last: 0, limit: 0, .. });
+        let more = ["NOT_KEY", "INCOMPLETE"].iter().any(|flag| only.flags.contains(flag));
+        at && one && !more && !self.flags.has(Flags::MOVABLE_KEYS)
+    }
+
     /// The argument that is probably the first key, or 0: as [`Command::first_key`], or the first of
     /// as many as an argument says.
     const fn ahead(&self) -> u8 {
@@ -387,6 +396,8 @@ pub struct Row {
     pub parent: Option<u16>,
     /// [`Command::first_key`], computed once.
     pub first_key: u8,
+    /// [`Command::has_one_key`], computed once.
+    pub one_key: bool,
     /// An argument that is worth hashing and prefetching early, as it is probably a key; or 0.
     pub ahead: u8,
     /// [`Command::beyond`].
@@ -475,6 +486,7 @@ impl Table {
             command,
             parent,
             first_key,
+            one_key: command.has_one_key(),
             ahead,
             beyond: command.beyond,
             quick,

@@ -161,6 +161,8 @@ pub struct Local {
     pub(super) ready: VecDeque<Ready>,
     /// What is to be logged.
     pub(super) pen: Pen,
+    /// An empty list for the next stripes that are held.
+    pub(super) room: Vec<u32>,
     random: u64,
     /// What [`Limbo::mark`] said when the last batch began.
     retired: (u64, usize),
@@ -179,8 +181,8 @@ impl Local {
         let random = u64::from_le_bytes(seed) ^ (seat as u64) << 32 | 1;
         let (limbo, retired, ready) = (Limbo::default(), (0, 0), VecDeque::new());
         let outside = false;
-        let pen = Pen::default();
-        Self { outside, seat, counters, limbo, clock: 0, drift, ready, pen, random, retired }
+        let (pen, room, clock) = (Pen::default(), Vec::new(), 0);
+        Self { outside, seat, counters, limbo, clock, drift, ready, pen, room, random, retired }
     }
 
     /// What this thread does on this seat from now on is later than what it did on `other`.

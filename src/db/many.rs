@@ -28,10 +28,17 @@ const BUCKETS_AHEAD: usize = 16;
 const ENTRIES_AHEAD: usize = 8;
 
 impl Held {
-    pub(super) fn lock(stripes: &Stripes, keys: &[Key<'_>], clock: u64) -> Self {
+    /// `room` is an empty list that is not needed any more.
+    pub(super) fn lock(
+        stripes: &Stripes,
+        keys: &[Key<'_>],
+        clock: u64,
+        mut room: Vec<u32>,
+    ) -> Self {
         let indexes = keys.iter().map(|key| stripes.index(key.hash) as u32);
         let (indexes, bits) = if keys.len() < MANY {
-            let mut indexes: Vec<u32> = indexes.collect();
+            room.extend(indexes);
+            let mut indexes = room;
             indexes.sort_unstable();
             indexes.dedup();
             (indexes, Box::default())
@@ -87,8 +94,9 @@ impl Held {
         }
     }
 
-    pub(super) fn release(self, stripes: &Stripes) {
-        for index in self.stripes {
+    /// Returns the list for the next that are locked.
+    pub(super) fn release(mut self, stripes: &Stripes) -> Vec<u32> {
+        for index in self.stripes.drain(..) {
             let stripe = stripes.at(index as usize);
             if self.changed || self.unsettled {
                 stripe.unlock(self.number);
@@ -96,6 +104,7 @@ impl Held {
                 stripe.unlock_unchanged();
             }
         }
+        if self.stripes.capacity() > MANY { Vec::new() } else { self.stripes }
     }
 }
 
@@ -181,8 +190,8 @@ impl<'a> Access<'a> {
         assert!(self.held.is_none(), "what is held must be given back first");
         match keys {
             Some(keys) => {
-                let clock = self.local.clock;
-                self.held = Some(Held::lock(&self.keyspace.stripes, keys, clock));
+                let (clock, room) = (self.local.clock, std::mem::take(&mut self.local.room));
+                self.held = Some(Held::lock(&self.keyspace.stripes, keys, clock, room));
             }
             None => {
                 assert!(self.alone.is_none(), "alone once is alone");
@@ -228,7 +237,7 @@ impl Drop for Release<'_, '_> {
         if let Some(held) = self.0.held.take() {
             self.0.follow(&held);
             self.0.deliver(); // N1
-            held.release(&self.0.keyspace.stripes);
+            self.0.local.room = held.release(&self.0.keyspace.stripes);
             if self.0.wake != 0 {
                 self.0.rouse();
             }

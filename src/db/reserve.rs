@@ -179,7 +179,7 @@ impl<'a> Access<'a> {
         if keys.iter().any(|key| self.is_reserved(key.hash)) {
             return Reserved::Taken;
         }
-        let mut held = Held::lock(&keyspace.stripes, keys, self.local.clock);
+        let mut held = Held::lock(&keyspace.stripes, keys, self.local.clock, Vec::new());
         held.reserve(&keyspace.stripes);
         self.held = Some(held);
         keyspace.count_reserved(|| keyspace.gate.reserve(&moment));
@@ -256,7 +256,7 @@ impl<'a> Access<'a> {
         }
         if let Some(held) = self.held.take() {
             self.follow(&held);
-            held.release(&self.keyspace.stripes); // who could take them stands before the gate
+            self.local.room = held.release(&self.keyspace.stripes); // who could take them stands before the gate
             self.keyspace.unreserve();
         }
         self.alone = Some(ManuallyDrop::new(moment));

@@ -311,14 +311,25 @@ fn one_step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, call: Call<'_>) -> R
 
 /// One attempt.
 fn step(cx: &mut Cx<'_>, interpreter: &mut Interpreter, way: Way, call: &Call<'_>) -> Ran {
-    let keys = || call.args.from(3).first(call.keys).iter().map(Key::new).collect::<Vec<_>>();
+    let names = call.args.from(3).first(call.keys);
+    let (one, many); // most have one key
+    let keys = match names.opt(0) {
+        Some(name) if names.len() == 1 => {
+            one = [Key::new(name)];
+            one.as_slice()
+        }
+        _ => {
+            many = names.iter().map(Key::new).collect::<Vec<_>>();
+            &many
+        }
+    };
     let done = match way {
         Way::Alone => blocking::in_step(cx, None, |cx| one_run(cx, interpreter, way, call)),
-        Way::Held => blocking::in_step(cx, Some(&keys()), |cx| one_run(cx, interpreter, way, call)),
+        Way::Held => blocking::in_step(cx, Some(keys), |cx| one_run(cx, interpreter, way, call)),
         Way::Reserved => {
             let urgent = cx.session.tries > TRIES / 2;
             let run = |cx: &mut Cx<'_>| one_run(cx, interpreter, way, call);
-            match blocking::in_reserved(cx, &keys(), urgent, run) {
+            match blocking::in_reserved(cx, keys, urgent, run) {
                 Ok(ran) => Some(ran),
                 Err(Reserved::Taken) => Some(Ran::Taken),
                 Err(Reserved::Closed) => Some(Ran::Closed),

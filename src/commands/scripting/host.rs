@@ -260,6 +260,9 @@ impl<'c, 'a> Runner<'c, 'a> {
 
     /// Whether all keys that a command touches are held.
     fn holds(&mut self, row: &'static Row, args: Args<'_>) -> bool {
+        if let (true, Some(key)) = (row.one_key, args.opt(usize::from(row.first_key))) {
+            return self.cx.db.holds(Key::new(key).hash);
+        }
         transaction::names_its_keys(row, args, &mut self.found)
             && self.found.iter().all(|key| self.cx.db.holds(Key::new(args.get(key.at)).hash))
     }
