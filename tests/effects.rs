@@ -67,6 +67,12 @@ const GOLDEN: &[(&str, &str)] = &[
     ("XACK st g 7-1", "XACK st g 7-1"),
     ("XADD st 9-1 f v", "XADD st 9-1 f v"),
     ("XREADGROUP GROUP g c1 NOACK STREAMS st >", "XGROUP SETID st g 9-1 ENTRIESREAD 4"),
+    ("XADD none 5-1 f v", "XADD none 5-1 f v"),
+    ("XTRIM none MINID ~ 9", "XTRIM none MINID = 18446744073709551615-18446744073709551615"),
+    (
+        "XADD none MINID ~ 9 6-1 f v",
+        "XADD none MINID = 18446744073709551615-18446744073709551615 6-1 f v",
+    ),
     ("RPUSH l 1 2 3 4", "RPUSH l 1 2 3 4"),
     ("LMPOP 2 nol l LEFT COUNT 2", "LPOP l 2"),
     ("BLPOP l 1", "LPOP l"),

@@ -75,7 +75,13 @@ pub fn trimmed(trim: Trim, bounds: Bounds) -> [Vec<u8>; 3] {
             (b"MAXLEN".as_slice(), len.to_string().into_bytes())
         }
         Keep::From(id) => {
-            (b"MINID".as_slice(), if trim.whole { bounds.first } else { id }.text().to_vec())
+            let id = match bounds {
+                _ if !trim.whole => id,
+                // The first of none is the lowest name, above which all would stay.
+                Bounds { len: 0, .. } => Id::MAX,
+                Bounds { first, .. } => first,
+            };
+            (b"MINID".as_slice(), id.text().to_vec())
         }
     };
     [word.to_vec(), b"=".to_vec(), value]
