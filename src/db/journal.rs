@@ -21,70 +21,35 @@
 use super::access::Access;
 use super::local::Local;
 use super::outbox::Wants;
+use super::pages::{Counter, ROOM, Spares};
+pub use super::pages::{Mark, Page};
 use crate::resp::Args;
 use crate::resp::args::encode;
-use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Ordering};
+use crate::sync::{AtomicUsize, CachePadded, Ordering};
+use bytes::Bytes;
 use parking_lot::Mutex;
+use std::sync::Arc;
 
-/// Where a record stands in its [`Page`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    /// Its place in the one order, from 1 on.
-    pub number: u64,
-    /// Its bytes.
-    pub start: usize,
-    /// Where they end.
-    pub end: usize,
-    /// The database that must be selected before it.
-    pub db: u32,
-    /// The one that is selected after it.
-    pub db_after: u32,
-}
-
-/// Records of one thread, in ascending order of their numbers.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// Commands in RESP.
-    pub bytes: Vec<u8>,
-    /// The records. Bytes that belong to none mean nothing.
-    pub marks: Vec<Mark>,
-    /// Where the records end: that of the last mark, or of one before it that stands behind it.
-    end: usize,
-}
-
-impl Page {
-    fn add(&mut self, mark: Mark) {
-        self.end = self.end.max(mark.end);
-        self.marks.push(mark);
-    }
-
-    /// Takes back what belongs to no record.
-    fn withdraw(&mut self) {
-        self.bytes.truncate(self.end);
-    }
-}
-
-/// Room that a new page begins with, at most: it is probably as long as the one before.
-const ROOM: usize = 64 * 1024;
 /// A page of this length is handed over before the turn is over: what one more batch adds still has room.
 const MUCH: usize = ROOM - 8 * 1024;
 
 /// The order of effects, and the way to whoever writes them down.
 #[derive(Debug)]
 pub struct Journal {
-    /// The greatest number given.
-    last: CachePadded<AtomicU64>,
+    order: CachePadded<Counter>,
     /// Bytes handed over and not taken care of.
     waiting: CachePadded<AtomicUsize>,
     trays: Box<[CachePadded<Mutex<Vec<Page>>>]>,
+    spares: Arc<Spares>,
 }
 
 impl Journal {
     pub(super) fn new(seats: usize) -> Self {
         Self {
-            last: CachePadded::new(AtomicU64::new(0)),
+            order: CachePadded::default(),
             waiting: CachePadded::default(),
             trays: (0..seats).map(|_| CachePadded::default()).collect(),
+            spares: Arc::default(),
         }
     }
 
@@ -92,12 +57,19 @@ impl Journal {
     /// stripe of it is free.
     #[inline]
     pub fn last(&self) -> u64 {
-        self.last.load(Ordering::Acquire)
+        self.order.last.load(Ordering::Acquire)
     }
 
     /// The first record of this run comes after number `last`. Before any thread works.
     pub fn begin(&self, last: u64) {
-        self.last.store(last, Ordering::Release);
+        self.order.last.store(last, Ordering::Release);
+    }
+
+    /// One log ends here and the next begins: the greatest number given so far. In exclusive mode.
+    pub fn cut(&self) -> u64 {
+        let last = self.last();
+        self.order.cut.store(last, Ordering::Relaxed); // the gate's edges are around this
+        last
     }
 
     /// Bytes that wait to be written.
@@ -115,7 +87,7 @@ impl Journal {
     /// if there were any.
     #[inline]
     pub fn hand_over(&self, local: &mut Local) -> Option<u64> {
-        let last = local.pen.page.marks.last()?.number;
+        let last = local.pen.page.marks.last()?.last;
         self.put(local.seat, &mut local.pen.page);
         Some(last)
     }
@@ -129,17 +101,23 @@ impl Journal {
     #[cold]
     fn put(&self, seat: usize, page: &mut Page) {
         self.waiting.fetch_add(page.bytes.len(), Ordering::Relaxed);
-        let fresh = Page {
-            bytes: Vec::with_capacity(page.bytes.len().next_power_of_two().min(ROOM)),
-            marks: Vec::with_capacity(page.marks.len()),
-            end: 0,
-        };
+        let fresh = self.spares.after(page);
         self.trays[seat].lock().push(std::mem::replace(page, fresh));
     }
 
     /// Takes what `seat` has handed over, in order.
     pub fn take(&self, seat: usize, into: &mut Vec<Page>) {
         into.append(&mut self.trays[seat].lock());
+    }
+
+    /// The bytes of a page that was taken, to be passed on in parts.
+    pub fn lend(&self, bytes: Vec<u8>) -> Bytes {
+        self.spares.lend(bytes)
+    }
+
+    /// Nothing is to be written now: memory that is kept for that is given back.
+    pub fn rest(&self) {
+        self.spares.clear();
     }
 
     /// So many bytes that were taken wait no more.
@@ -192,7 +170,7 @@ impl Pen {
     }
 
     /// The effects of the step become a record.
-    fn record(&mut self, last: &AtomicU64) {
+    fn record(&mut self, order: &Counter) {
         let page = &mut self.page;
         let start = page.bytes.len();
         if self.effects > 1 {
@@ -206,11 +184,8 @@ impl Pen {
             self.bytes = Vec::new();
         }
         self.effects = 0;
-        let (end, (db, db_after)) = (page.bytes.len(), self.dbs);
-        // AcqRel: who sees a number given (`Journal::last`) sees what had been done before it.
-        let number = last.fetch_add(1, Ordering::AcqRel) + 1;
-        page.add(Mark { number, start, end, db, db_after });
-        self.last = number;
+        let end = page.bytes.len();
+        self.last = page.add(order, (start, end), self.dbs);
     }
 }
 
@@ -314,9 +289,7 @@ impl Access<'_> {
                 // A key that was over may have been buried meanwhile: its record stands behind this.
                 let behind = pen.page.marks.last().filter(|mark| mark.start > start);
                 let end = behind.map_or(pen.page.bytes.len(), |mark| mark.start);
-                let number = self.keyspace.journal.last.fetch_add(1, Ordering::AcqRel) + 1;
-                pen.page.add(Mark { number, start, end, db, db_after: db });
-                pen.last = number;
+                pen.last = pen.page.add(&self.keyspace.journal.order, (start, end), (db, db));
             }
             _ => pen.changed = true,
         }
@@ -367,7 +340,7 @@ impl Access<'_> {
     #[inline]
     pub fn record(&mut self) {
         if self.local.pen.effects > 0 {
-            self.local.pen.record(&self.keyspace.journal.last);
+            self.local.pen.record(&self.keyspace.journal.order);
         }
     }
 }

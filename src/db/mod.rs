@@ -26,6 +26,7 @@ pub mod lifetimes;
 mod local;
 mod many;
 mod outbox;
+mod pages;
 mod reserve;
 mod share;
 pub mod snapshot;

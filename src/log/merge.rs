@@ -14,7 +14,9 @@ use std::collections::VecDeque;
 pub struct Run {
     /// Whole commands, each MULTI with its EXEC.
     pub bytes: Bytes,
-    /// The number of the last.
+    /// The number of the first.
+    pub first: u64,
+    /// That of the last.
     pub last: u64,
 }
 
@@ -38,7 +40,7 @@ impl Lane {
         while let Some(sheet) = self.sheets.front_mut() {
             match sheet.marks.get(sheet.at) {
                 None => _ = self.sheets.pop_front(),
-                Some(mark) if mark.number < next => sheet.at += 1,
+                Some(mark) if mark.last < next => sheet.at += 1,
                 Some(_) => break,
             }
         }
@@ -92,7 +94,7 @@ impl Merge {
                 bytes += page.bytes.len();
                 let Page { bytes, marks, .. } = page;
                 self.lanes[seat].sheets.push_back(Sheet {
-                    bytes: Bytes::from(bytes),
+                    bytes: journal.lend(bytes),
                     marks,
                     at: 0,
                 });
@@ -101,7 +103,8 @@ impl Merge {
         bytes
     }
 
-    /// The next run of records with numbers up to `until`, if it has come. What selects its database is
+    /// The next run of records with numbers up to `until`, if it has come: a cut ([`Journal::cut`]), so no
+    /// mark lies on both sides of it. What selects its database is
     /// put before it.
     pub fn next(&mut self, until: u64, mut select: impl FnMut(&[u8])) -> Option<Run> {
         if self.next > until {
@@ -117,17 +120,17 @@ impl Merge {
         }
         let (start, mut end, mut selected) = (first.start, first.start, first.db);
         while let Some(mark) = sheet.marks.get(sheet.at)
-            && mark.number == *next
+            && mark.first == *next
             && mark.start == end
             && mark.db == selected
-            && *next <= until
+            && mark.last <= until
         {
             (end, selected) = (mark.end, mark.db_after);
-            *next += 1;
+            *next = mark.last + 1;
             sheet.at += 1;
         }
         *db = Some(selected);
-        Some(Run { bytes: sheet.bytes.slice(start..end), last: *next - 1 })
+        Some(Run { bytes: sheet.bytes.slice(start..end), first: first.first, last: *next - 1 })
     }
 
     fn find(&mut self) -> Option<usize> {
@@ -135,7 +138,7 @@ impl Merge {
         let order = (0..lanes).map(|i| (self.recent + i) % lanes);
         for lane in order {
             let next = self.next;
-            if self.lanes[lane].first(next).is_some_and(|(_, mark)| mark.number == next) {
+            if self.lanes[lane].first(next).is_some_and(|(_, mark)| mark.first == next) {
                 self.recent = lane;
                 return Some(lane);
             }
@@ -172,6 +175,7 @@ mod tests {
             let Some(run) = run else { return (all.replace("\r\n", " "), lasts) };
             all += std::str::from_utf8(&select).unwrap();
             all += std::str::from_utf8(&run.bytes).unwrap();
+            assert_eq!(run.first, lasts.last().map_or(run.first, |last| last + 1));
             lasts.push(run.last);
         }
     }
@@ -186,6 +190,7 @@ mod tests {
         set(&keyspace, &mut b, (0, "2"));
         set(&keyspace, &mut b, (0, "3"));
         set(&keyspace, &mut a, (7, "4"));
+        assert_eq!(keyspace.journal.cut(), 4);
         set(&keyspace, &mut a, (7, "5"));
         assert_eq!(keyspace.journal.hand_over(&mut b), Some(3));
         merge.collect(&keyspace.journal);
@@ -199,7 +204,7 @@ mod tests {
         let (all, lasts) = drain(&mut merge, 4);
         let want =
             select("0") + &record("1") + &record("2") + &record("3") + &select("7") + &record("4");
-        assert_eq!((all, lasts), (want, vec![1, 3, 4]));
+        assert_eq!((all, lasts), (want, vec![1, 3, 4]), "with 2 and 3 in one run");
         assert_eq!(merge.last(), 4);
         merge.forget_db();
         assert_eq!(drain(&mut merge, u64::MAX), (select("7") + &record("5"), vec![5]));
@@ -213,6 +218,7 @@ mod tests {
         let mut merge = Merge::new(keyspace.journal.seats(), 0);
         set(&keyspace, &mut a, (0, "1"));
         set(&keyspace, &mut a, (0, "2"));
+        assert_eq!(keyspace.journal.cut(), 2);
         merge.begin(2); // another log, which begins with what these have made
         set(&keyspace, &mut a, (0, "3"));
         keyspace.journal.hand_over(&mut a);

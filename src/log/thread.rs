@@ -181,6 +181,7 @@ impl Writer {
             if !idle {
                 // One more turn after this, and only then to sleep (L2).
                 idle = true;
+                self.keyspace.journal.rest();
                 self.shared.wake.doze();
                 continue;
             }
@@ -274,8 +275,7 @@ impl Writer {
             }
             return;
         }
-        let before = self.merge.last().min(run.last.saturating_sub(1));
-        self.pass_on(before);
+        self.pass_on(run.first - 1);
         self.undurable += run.bytes.len();
         if let Some(log) = &mut self.log {
             log.append(run.bytes, run.last);

@@ -171,7 +171,7 @@ fn logged(shared: &Arc<Shared>, local: &Local) -> Result<(), String> {
     shared.log.order(Order::Rewrite(sender));
     let (rewrite, written) = base(shared, local, answer, || {
         shared.keyspace.want(Wants::LOGGED, true);
-        shared.log.cut_at(shared.keyspace.journal.last());
+        shared.log.cut_at(shared.keyspace.journal.cut());
     });
     // Without an answer there was no cut, or the log could not begin the next file: nothing to undo.
     let Some(rewrite) = rewrite else {
