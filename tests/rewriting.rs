@@ -36,6 +36,27 @@ fn save_for_long(client: &mut Client) {
     until(client, "rdb_bgsave_in_progress", "1");
 }
 
+/// In a base of commands, too, values are whole that are kept in their large form, with the ends of fields.
+#[test]
+fn a_base_of_commands_has_large_hashes_with_fields_that_end() {
+    let folder = Folder::new();
+    let server = folder.server(LOG);
+    let mut client = server.client();
+    client.check("CONFIG SET hash-max-listpack-entries 1", OK);
+    client.check("HSET some a 1 b 2 c 3", ":3\r\n");
+    client.check("HPEXPIREAT some 9999999999999 FIELDS 1 a", "*1\r\n:1\r\n");
+    client.check("HPEXPIREAT some 9999999999000 FIELDS 1 b", "*1\r\n:1\r\n");
+    client.check("HSET none a 1 b 2", ":2\r\n");
+    rewrite(&mut client);
+    stop(server);
+    let server = folder.server(LOG);
+    let mut client = server.client();
+    client.check("DBSIZE", ":2\r\n");
+    let ends = "*3\r\n:9999999999999\r\n:9999999999000\r\n:-1\r\n";
+    client.check("HPEXPIRETIME some FIELDS 3 a b c", ends);
+    client.check("HGET some c", "$1\r\n3\r\n");
+}
+
 #[test]
 fn nothing_is_synced_while_a_snapshot_is_written_if_that_is_wanted() {
     let folder = Folder::new();

@@ -218,6 +218,7 @@ impl Encoder {
                 return self.record(head, key, &Value::Object(&Object::Stream(stream)), out);
             }
             Image::Hash(0, ..) => return None,
+            Image::Hash(_, Some(_), _) if self.payload => code::HASH_TIMES,
             Image::Hash(..) => code::HASH,
             Image::Text(_) => code::STRING,
             Image::List(_) => code::LIST,
@@ -227,6 +228,9 @@ impl Encoder {
         head.write(out);
         out.push(kind);
         wire::text(out, key, self.packer.as_mut());
+        if let (Image::Hash(_, Some(earliest), _), true) = (&image, self.payload) {
+            wire::time(out, *earliest);
+        }
         if !matches!(image, Image::Text(_)) {
             wire::length(out, image.len() as u64);
         }
@@ -236,8 +240,8 @@ impl Encoder {
             Image::Set(_, members) => Left::Set(members),
             Image::ZSet(_, members) => Left::ZSet(members),
             Image::Hash(_, earliest, fields) => {
-                let ends = earliest.map(|earliest| Ends { earliest, behind: Some(Vec::new()) });
-                Left::Hash(fields, ends)
+                let behind = (!self.payload).then(Vec::new);
+                Left::Hash(fields, earliest.map(|earliest| Ends { earliest, behind }))
             }
             Image::Compact { .. } | Image::Stream(_) => Left::Nothing, // see above
         }))
