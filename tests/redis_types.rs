@@ -10,11 +10,11 @@
 
 mod oracle;
 
+use oracle::template::expand;
 use oracle::{Pair, Random, Value, environment, show};
 
-/// `$x` is a slot (see [`slot`]), `<A|B|>` a choice, `( … )?` `( … )*` `( … )+` are optional or
-/// repeated. A template may begin with `~` if the reply's elements have no order, with `~2` if its
-/// pairs have none.
+/// As `oracle::template` reads them. One may begin with `~` if the reply's elements have no order, with
+/// `~2` if its pairs have none.
 const TEMPLATES: &[&str] = &[
     // Lists.
     "LPUSH $l ( $e )+",
@@ -235,42 +235,6 @@ fn slot(name: &str, random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// Words of a template from `tokens[*at]` on, up to the end of the group.
-fn expand(tokens: &[&str], random: &mut Random, words: &mut Vec<Vec<u8>>) {
-    let mut at = 0;
-    while at < tokens.len() {
-        let token = tokens[at];
-        at += 1;
-        if token == "(" {
-            let length = tokens[at..].iter().position(|t| t.starts_with(')')).unwrap();
-            let (group, end) = (&tokens[at..at + length], tokens[at + length]);
-            at += length + 1;
-            let many = if random.once_in(12) { 60 } else { 3 };
-            let times = match end {
-                ")?" => random.below(2),
-                ")*" => random.below(many),
-                ")+" => 1 + random.below(many),
-                other => panic!("what is {other}"),
-            };
-            (0..times).for_each(|_| expand(group, random, words));
-        } else if let Some(choice) = token.strip_prefix('<') {
-            let choices: Vec<&str> =
-                choice.trim_end_matches('>').trim_end_matches('\\').split('|').collect();
-            match choices[random.below(choices.len() as u64) as usize] {
-                "" => {}
-                "\\" | "\\>" => words.push(b">".to_vec()),
-                word => words.push(word.into()),
-            }
-        } else if let Some((before, name)) = token.split_once('$') {
-            let (name, after) = name.split_once("->").map_or((name, ""), |(n, _)| (n, "->*"));
-            let word = [before.as_bytes(), &slot(name, random), after.as_bytes()].concat();
-            words.push(word);
-        } else {
-            words.push(token.into());
-        }
-    }
-}
-
 /// Whether the replies to this differ on purpose: docs/compatibility.md has the reasons.
 fn is_meant(words: &[Vec<u8>]) -> bool {
     words[0] == b"LPOS" && words.iter().any(|word| word == b"-9223372036854775808")
@@ -291,7 +255,7 @@ fn command(random: &mut Random, only: &str) -> Command {
         };
         let tokens: Vec<&str> = text.split_whitespace().collect();
         let mut words = Vec::new();
-        expand(&tokens, random, &mut words);
+        expand(&tokens, &slot, random, &mut words);
         if !is_meant(&words) {
             return (words, group);
         }

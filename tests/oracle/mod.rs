@@ -4,6 +4,8 @@
 
 #[path = "../server/port.rs"]
 mod port;
+pub mod template;
+pub mod writes;
 
 use port::free_port;
 use std::collections::VecDeque;
