@@ -19,7 +19,7 @@ pub mod metrics;
 // Parameters, one row each: files, flags, environment, CONFIG.
 pub mod config;
 
-// The append-only file: blocks of the ordered stream to the disk and back.
+// The append-only file: blocks of the ordered stream to the disk and back; a snapshot's file.
 pub mod disk;
 
 // RESP2 and RESP3: requests in, replies out, no I/O.

@@ -10,8 +10,9 @@
 //! be called durable.
 
 use super::error::Error;
-use super::file::{self, Disk, File};
+use super::file::{self, Disk, File, Unlinked};
 use super::manifest::Manifest;
+use super::replace;
 use super::seal::Keyring;
 use crate::config::os_reason;
 use std::io;
@@ -20,6 +21,9 @@ use std::sync::Arc;
 
 /// No manifest of a log that anybody could have written is larger.
 const MANIFEST_MAX: u64 = 16 << 20;
+
+/// How the name of a base begins while it is written.
+const TEMPORARY_BASE: &str = "temp-rewriteaof-bg-";
 
 /// What the files are called.
 #[derive(Debug, Clone)]
@@ -142,6 +146,25 @@ impl Directory {
         Ok(())
     }
 
+    /// Removes what was left by those who ended while they wrote a base, a first increment or a manifest.
+    pub fn sweep(&self) {
+        let (manifest, increment) = (self.names.manifest(), self.temporary_increment());
+        replace::remove(&*self.disk, &self.names.folder(), |name| {
+            let base = replace::numbers(name, TEMPORARY_BASE, ".aof") == Some(1);
+            base || name == increment || name.strip_prefix("temp-") == Some(&*manifest)
+        });
+    }
+
+    /// The name of a base that is being written.
+    pub(super) fn temporary_base() -> String {
+        format!("{TEMPORARY_BASE}{}.aof", std::process::id())
+    }
+
+    /// The name of the first increment of a log whose first base is being written.
+    pub(super) fn temporary_increment(&self) -> String {
+        format!("temp-{}.incr", self.names.file)
+    }
+
     /// Replaces the manifest. After an error the old one is in force, here and on the disk.
     pub fn persist(&mut self, manifest: Manifest) -> io::Result<()> {
         let temporary = self.path(&format!("temp-{}", self.names.manifest()));
@@ -177,32 +200,20 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes what the manifest calls history, then the names from the manifest. It may take long
-    /// for large files; see [`Directory::history`].
-    pub fn remove_history(&mut self) -> io::Result<()> {
-        self.settle()?;
-        for path in self.history() {
-            self.disk.remove(&path)?;
-        }
-        self.forget_history()
-    }
-
-    /// The files that are no longer needed; to be removed, in any thread, before
-    /// [`Directory::forget_history`]. None while a power cut might bring back a manifest that needs
-    /// them.
-    pub fn history(&self) -> Vec<PathBuf> {
-        if self.unsettled {
-            return Vec::new();
-        }
-        self.manifest.history.iter().map(|entry| self.path(&entry.file)).collect()
-    }
-
-    /// Takes the names of removed files out of the manifest.
-    pub fn forget_history(&mut self) -> io::Result<()> {
+    /// Removes what the manifest calls history, then the names from the manifest: in that order, as a file
+    /// without a name in the manifest would stay for ever. Nothing goes while a power cut might bring
+    /// back a manifest that needs it. To drop what is returned may take long.
+    pub fn remove_history(&mut self) -> io::Result<Vec<Unlinked>> {
         if self.manifest.history.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.persist(Manifest { history: Vec::new(), ..self.manifest.clone() })
+        self.settle()?;
+        let mut files = Vec::new();
+        for entry in &self.manifest.history {
+            files.extend(self.disk.unlink(&self.path(&entry.file))?);
+        }
+        self.persist(Manifest { history: Vec::new(), ..self.manifest.clone() })?;
+        Ok(files)
     }
 
     /// Whether the names of files may be lost by a power cut.

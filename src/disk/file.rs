@@ -1,4 +1,4 @@
-//! The file layer: the few things that the log asks of a disk, and nothing that it does not.
+//! The file layer: the few things that the log and snapshots ask of a disk, and nothing that they do not.
 //!
 //! Everything in `disk` goes through [`Disk`] and [`File`], because a disk that forgets what was not
 //! synced, writes half of what it was given and fails now and then can only be had in simulation.
@@ -8,13 +8,14 @@
 //! - After a failed sync nothing is known about the bytes since the last good one, and a later good
 //!   sync says nothing about them either: the kernel may have dropped them.
 
+use std::fmt;
 use std::fs;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 /// A place with names and files in it.
-pub trait Disk: Send + Sync {
+pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file to append to; makes it if it is missing.
     fn append(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Opens a file to append to, empty whatever was there.
@@ -27,6 +28,11 @@ pub trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file; a file that is not there is removed.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// The same; what is returned, if anything, still has the bytes, and to drop it may take long: a file of
+    /// many gigabytes has many blocks to give back.
+    fn unlink(&self, path: &Path) -> io::Result<Option<Unlinked>> {
+        self.remove(path).map(|()| None)
+    }
     /// Makes a directory; one that is there already will do.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Whether there is a directory of that name.
@@ -40,6 +46,9 @@ pub trait Disk: Send + Sync {
     /// Makes durable which names a directory has.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
+
+/// A file without a name.
+pub type Unlinked = Box<dyn Send>;
 
 /// A file that is appended to. By shared reference, so that one thread may sync while another writes.
 pub trait File: Send + Sync {
@@ -101,6 +110,26 @@ pub fn read_all(disk: &dyn Disk, path: &Path, most: u64) -> io::Result<Vec<u8>> 
     }
 }
 
+/// A file that is read from its begin on.
+pub struct Stream {
+    source: Box<dyn Source>,
+    at: u64,
+}
+
+impl Stream {
+    pub fn new(source: Box<dyn Source>) -> Self {
+        Self { source, at: 0 }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
 /// The operating system's files; relative paths start at the working directory.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct RealDisk;
@@ -145,6 +174,12 @@ impl Disk for RealDisk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<Option<Unlinked>> {
+        let file = fs::File::open(path).ok(); // if it cannot be held it is freed at once
+        self.remove(path)?;
+        Ok(file.map(|file| Box::new(file) as Unlinked))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -136,6 +136,7 @@ impl Log {
         base: &mut dyn FnMut(&mut BaseWriter) -> io::Result<()>,
     ) -> Result<Self, Error> {
         directory.make()?;
+        directory.sweep();
         let mut manifest = directory.manifest().clone();
         if manifest.is_empty() {
             let entry = manifest.add_base(&directory.names().file, options.rdb_base);
@@ -195,6 +196,7 @@ impl Log {
         now: u64,
     ) -> Result<Self, Error> {
         directory.make()?;
+        directory.sweep();
         let mut log = Self::new(directory, options, last, now);
         log.phase = Phase::Waiting;
         Ok(log)
@@ -482,19 +484,9 @@ impl Log {
         &self.directory
     }
 
-    /// For [`Directory::remove_history`], by whoever does not mind to wait for it.
+    /// For [`Directory::remove_history`] and [`Directory::settle`].
     pub fn directory_mut(&mut self) -> &mut Directory {
         &mut self.directory
-    }
-
-    /// The files that nobody needs any more: remove them in whatever thread, then call
-    /// [`Log::forget_history`].
-    pub fn history(&self) -> Vec<std::path::PathBuf> {
-        self.directory.history()
-    }
-
-    pub fn forget_history(&mut self) -> io::Result<()> {
-        self.directory.forget_history()
     }
 
     /// Bytes of all files, `aof_current_size`.
@@ -570,7 +562,7 @@ impl Log {
     }
 
     fn begin_first(&mut self) -> Result<(), Error> {
-        let name = self.temporary_increment();
+        let name = self.directory.temporary_increment();
         let path = self.directory.path(&name);
         let what = "Can't open the append-only file";
         let keys = self.directory.keys().cloned();
@@ -581,11 +573,7 @@ impl Log {
         Ok(())
     }
 
-    fn temporary_increment(&self) -> String {
-        format!("temp-{}.incr", self.directory.names().file)
-    }
-
-    /// Puts the base that was written in force; what it replaces becomes [`Log::history`]. After an
+    /// Puts the base that was written in force; what it replaces becomes history. After an
     /// error the log goes on as before, as if the rewrite had failed.
     pub fn finish_rewrite(&mut self, rewrite: Rewrite, now: u64) -> Result<(), Error> {
         let result = self.replace(&rewrite);
@@ -615,7 +603,7 @@ impl Log {
         if self.phase == Phase::First {
             let increment = manifest.add_increment(&log);
             let what = "Error trying to rename the temporary AOF incr file into";
-            let temporary = self.directory.path(&self.temporary_increment());
+            let temporary = self.directory.path(&self.directory.temporary_increment());
             let path = self.directory.path(&increment.file);
             disk.rename(&temporary, &path).map_err(Error::io(what, &increment.file))?;
             self.current.iter_mut().for_each(|current| current.path = path.clone());
@@ -635,7 +623,7 @@ impl Log {
         let _ = self.directory.disk().remove(&self.directory.path(rewrite.name()));
         match self.phase {
             Phase::First => {
-                let name = self.temporary_increment();
+                let name = self.directory.temporary_increment();
                 tracing::info!("Removing the temp incr aof file {name} in the background");
                 let _ = self.directory.disk().remove(&self.directory.path(&name));
                 self.current = None;

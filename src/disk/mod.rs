@@ -1,5 +1,6 @@
 //! From "here is a block of the ordered stream" to the disk and back: a storage engine that knows
-//! bytes, sequence numbers and the time it is told, and no keys, no commands, no threads.
+//! bytes, sequence numbers and the time it is told, and no keys, no commands, no threads. Besides the
+//! log it has the file of a snapshot, which is replaced whole ([`replace`]).
 //!
 //! # The way of a block
 //! ```text
@@ -35,8 +36,10 @@ pub mod lock;
 pub mod log;
 pub mod manifest;
 pub mod options;
+pub mod output;
 pub mod read;
 pub mod repair;
+pub mod replace;
 mod resp;
 pub mod seal;
 #[cfg(any(test, fuzzing))]
@@ -53,4 +56,5 @@ pub use error::Error;
 pub use file::{Disk, File, RealDisk};
 pub use log::{Log, State};
 pub use options::{Options, Policy};
+pub use output::Output;
 pub use read::{Cut, Loaded, Place, Sink};

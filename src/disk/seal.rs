@@ -20,9 +20,8 @@
 use super::crc::crc32c;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"EONKSEAL";
 const VERSION: u32 = 1;
@@ -314,58 +313,6 @@ impl Opener {
     }
 }
 
-/// A stream that is sealed while it is written: a snapshot. Ends with [`Writer::finish`].
-pub struct Writer<W: Write> {
-    out: W,
-    sealer: Sealer,
-    at: u64,
-    plain: Vec<u8>,
-}
-
-impl<W: Write> Writer<W> {
-    pub fn new(mut out: W, keys: &Arc<Keyring>) -> io::Result<Self> {
-        let (header, sealer) = keys.seal()?;
-        out.write_all(&header)?;
-        Ok(Self { out, sealer, at: HEADER as u64, plain: Vec::with_capacity(CHUNK) })
-    }
-
-    /// What it is written to.
-    pub const fn out(&self) -> &W {
-        &self.out
-    }
-
-    fn record(&mut self, kind: Kind) -> io::Result<()> {
-        let mut record = Vec::with_capacity(self.plain.len() + RECORD + TAG);
-        self.sealer.record(&mut record, (self.at, kind), &self.plain, (0, 0));
-        self.plain.clear();
-        self.at += record.len() as u64;
-        self.out.write_all(&record)
-    }
-
-    /// Writes the end, without which the stream counts as cut.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.record(Kind::StreamEnd)?;
-        self.out.flush()?;
-        Ok(self.out)
-    }
-}
-
-impl<W: Write> Write for Writer<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(CHUNK - self.plain.len());
-        self.plain.extend_from_slice(&bytes[..count]);
-        if self.plain.len() == CHUNK {
-            self.record(Kind::StreamPart)?;
-        }
-        Ok(count)
-    }
-
-    /// What is collected stays so: records are made when they are full.
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
 /// Reads a stream, sealed or not: only bytes that are what was written come out.
 pub struct Reader<R: Read> {
     from: R,
@@ -446,15 +393,23 @@ impl<R: Read> Read for Reader<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::file::Disk;
+    use crate::disk::output::Output;
+    use crate::disk::sim::SimDisk;
+    use std::io::Write;
+    use std::sync::Arc;
 
     fn keys(text: &str) -> Arc<Keyring> {
         Arc::new(Keyring::parse(text.as_bytes()).unwrap())
     }
 
     fn sealed(plain: &[u8]) -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new(), &keys(&"ab".repeat(32))).unwrap();
-        writer.write_all(plain).unwrap();
-        writer.finish().unwrap()
+        let (disk, path) = (SimDisk::new(1), Path::new("file"));
+        let file = disk.create(path).unwrap();
+        let mut out = Output::new(file, Some(&keys(&"ab".repeat(32))), true).unwrap();
+        out.write_all(plain).unwrap();
+        out.finish().unwrap();
+        disk.bytes(path).unwrap()
     }
 
     fn opened(bytes: &[u8], keys: Option<&Keyring>) -> io::Result<Vec<u8>> {

@@ -8,6 +8,7 @@
 
 use super::file::{Disk, File, Source};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,13 @@ pub struct Faults {
     pub read: u32,
 }
 
+/// What is called done and is not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lies {
+    pub sync: bool,
+    pub names: bool,
+}
+
 #[derive(Default)]
 struct Inode {
     data: Vec<u8>,
@@ -80,11 +88,20 @@ struct Inner {
     /// Operations until the crash.
     left: Option<u64>,
     crashed: bool,
+    /// Syncs of files that succeeded.
+    syncs: u64,
+    lies: Lies,
 }
 
 /// The disk; its clones are the same disk.
 #[derive(Clone)]
 pub struct SimDisk(Arc<Mutex<Inner>>);
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimDisk")
+    }
+}
 
 struct SimFile {
     disk: SimDisk,
@@ -107,6 +124,8 @@ impl SimDisk {
             full: false,
             left: None,
             crashed: false,
+            syncs: 0,
+            lies: Lies::default(),
         })))
     }
 
@@ -126,6 +145,16 @@ impl SimDisk {
     /// Everything fails after so many operations, until [`SimDisk::crash`] or [`SimDisk::kill`].
     pub fn crash_after(&self, operations: u64) {
         self.lock().left = Some(operations);
+    }
+
+    /// Which syncs are skipped, to see that a test would notice.
+    pub fn set_lies(&self, lies: Lies) {
+        self.lock().lies = lies;
+    }
+
+    /// How often a file was forced to the disk.
+    pub fn syncs(&self) -> u64 {
+        self.lock().syncs
     }
 
     pub fn has_crashed(&self) -> bool {
@@ -393,6 +422,9 @@ impl Disk for SimDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut inner = self.lock();
         inner.step(|faults| faults.sync, libc::EIO)?;
+        if inner.lies.names {
+            return Ok(());
+        }
         let inner = &mut *inner;
         let mut left = Vec::new();
         for change in inner.changes.drain(..) {
@@ -436,8 +468,10 @@ impl File for SimFile {
         let was_up = !inner.crashed;
         let result = inner.step(|faults| faults.sync, libc::EIO);
         let inner = &mut *inner;
+        inner.syncs += u64::from(result.is_ok());
         let inode = &mut inner.inodes[self.inode];
         match &result {
+            Ok(()) if inner.lies.sync => {}
             Ok(()) => inode.sync(),
             Err(_) if was_up => inode.fail_to_sync(&mut inner.dice),
             Err(_) => {}

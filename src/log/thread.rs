@@ -508,24 +508,17 @@ impl Writer {
     }
 }
 
-/// Removes files that nobody needs any more, in a thread of their own: freeing their blocks can take long.
+/// Removes files that nobody needs any more. Their blocks are freed by a thread of its own: it can take long.
 pub fn remove_history(log: &mut disk::Log) {
-    let files = log.history();
-    if log.options().keep_history || files.is_empty() {
+    if log.options().keep_history {
         return;
     }
-    let removed = std::thread::Builder::new().name("unlink".into()).spawn(move || {
-        for file in files {
-            if let Err(error) = std::fs::remove_file(&file)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                tracing::warn!("Failed to remove history AOF file {}: {error}", file.display());
-            }
+    match log.directory_mut().remove_history() {
+        Ok(files) if files.is_empty() => {}
+        Ok(files) => {
+            // Without a thread they are freed here.
+            let _ = std::thread::Builder::new().name("unlink".into()).spawn(move || drop(files));
         }
-    });
-    if removed.is_ok()
-        && let Err(error) = log.forget_history()
-    {
-        tracing::warn!("Failed to update the AOF manifest: {error}");
+        Err(error) => tracing::warn!("Failed to remove history AOF files: {error}"),
     }
 }

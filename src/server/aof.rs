@@ -7,7 +7,7 @@ use crate::config::{Config, REDIS_VERSION};
 use crate::db::{Access, Counters, Local, Wants};
 use crate::disk::base::BaseWriter;
 use crate::disk::read::Loaded;
-use crate::disk::{self, Directory, Names, Options, RealDisk, read};
+use crate::disk::{self, Directory, Names, Options, read};
 use crate::log::{self, Order, Outside, Running};
 use crate::rdb::file::{Settings, Writer};
 use crate::session::pause::Conditions;
@@ -53,7 +53,8 @@ pub fn start(shared: &Arc<Shared>) -> io::Result<Running> {
 
 /// Opens the directory.
 pub fn directory(shared: &Shared) -> Result<Directory, String> {
-    let directory = Directory::open(Arc::new(RealDisk), names(&shared.config.get()));
+    let directory =
+        Directory::open(Arc::clone(shared.persist.place.disk()), names(&shared.config.get()));
     let mut directory = directory.map_err(|error| error.to_string())?;
     directory.set_keys(shared.persist.place.keys().cloned());
     Ok(directory)

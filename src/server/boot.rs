@@ -208,7 +208,11 @@ fn applied(shared: &Shared, config: &Config) {
     }
 }
 
-fn share(config: Config, config_file: Option<std::path::PathBuf>, place: Place) -> Arc<Shared> {
+pub(super) fn share(
+    config: Config,
+    config_file: Option<std::path::PathBuf>,
+    place: Place,
+) -> Arc<Shared> {
     let workers = config.io_threads.max(1) as usize;
     let clock = Arc::new(Clock::new());
     let started_ms = clock.now();

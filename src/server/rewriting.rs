@@ -11,7 +11,7 @@ use super::aof;
 use crate::commands::Shared;
 use crate::commands::persist::base::{Around, CommandBase, Groups};
 use crate::commands::persist::delay::delay;
-use crate::commands::persist::recorder::{Durable, Manner, Recorder};
+use crate::commands::persist::recorder::{Manner, Recorder};
 use crate::db::{Local, Wants};
 use crate::disk::base::BaseWriter;
 use crate::disk::{self, Rewrite};
@@ -144,7 +144,7 @@ fn begin(shared: &Shared) -> Result<(), String> {
 }
 
 /// The base of a log that is off: of the files there are it leaves itself alone.
-fn once(shared: &Arc<Shared>, local: &Local) -> Result<(), String> {
+pub(super) fn once(shared: &Arc<Shared>, local: &Local) -> Result<(), String> {
     let _ours = shared.persist.place.claim()?;
     let now = || shared.keyspace.clock.tick().unsigned_abs();
     let (mut log, _) = open(shared, now())?;
@@ -211,13 +211,6 @@ impl Write for Late {
     }
 }
 
-impl Durable for Late {
-    /// A base is forced to the disk as it grows by itself.
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Groups for Late {
     fn group(&mut self, commands: &[u8]) -> io::Result<()> {
         self.out()?.group(commands)
@@ -241,7 +234,7 @@ fn base(
     };
     let written = if config.aof_use_rdb_preamble {
         let policy = crate::commands::policy(&config);
-        let manner = Manner { aof_base: true, incremental: false, policy };
+        let manner = Manner { aof_base: true, policy };
         Recorder::new(shared, (&mut late, manner), cancelled, at_cut).and_then(|mut recorder| {
             shared.keyspace.snapshot(local, &mut recorder)?;
             recorder.finish()

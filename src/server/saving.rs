@@ -56,7 +56,8 @@ impl Drop for Saving {
     }
 }
 
-fn turn(shared: &Shared, local: &mut Local) {
+/// Saves if that is asked for, and looks whether a save point asks for it.
+pub(super) fn turn(shared: &Shared, local: &mut Local) {
     let (keyspace, persist) = (&shared.keyspace, &shared.persist);
     if persist.jobs.wait(PERIOD, || keyspace.clock.now()) {
         background(shared, local);
@@ -77,22 +78,20 @@ fn turn(shared: &Shared, local: &mut Local) {
     }
 }
 
-/// Makes a snapshot.
-fn background(shared: &Shared, local: &Local) {
+/// Makes a snapshot, of those that were asked for.
+pub(super) fn background(shared: &Shared, local: &Local) {
     let (keyspace, persist) = (&shared.keyspace, &shared.persist);
     let config = shared.config.get();
     tracing::info!("Background saving started by pid {}", std::process::id());
     let _busy = shared.log.busy();
-    let (incremental, policy) =
-        (config.rdb_save_incremental_fsync, crate::commands::policy(&config));
-    let manner = Manner { aof_base: false, incremental, policy };
+    let manner = Manner { aof_base: false, policy: crate::commands::policy(&config) };
     let (changes, cancelled) = (AtomicU64::new(0), &persist.jobs.cancelled);
     let at_cut = || changes.store(keyspace.total(Counters::changes), Ordering::Relaxed);
     let result = save::replace(shared, &config.dbfilename, |file| {
         let mut recorder = Recorder::new(shared, (file, manner), cancelled, at_cut)?;
         keyspace.snapshot(local, &mut recorder)?;
         let bytes = recorder.finish()?;
-        file.close()?; // now, as whoever wants to save waits for what follows
+        file.finish()?; // now, as whoever wants to save waits for what follows
         let turn = persist.turn.lock();
         match cancelled.load(Ordering::Relaxed) {
             true => Err(io::Error::new(io::ErrorKind::Interrupted, "it was cancelled")),

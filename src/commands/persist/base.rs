@@ -3,7 +3,6 @@
 //! The value is that of DUMP, so one way to write values serves both; whoever reads the log needs no
 //! other reader than that of commands. A very large value is one very large argument.
 
-use super::recorder::Durable;
 use crate::db::Kind;
 use crate::db::snapshot::{Saved, Sink};
 use crate::rdb::encode::{Encoder, Head};
@@ -11,7 +10,7 @@ use crate::rdb::{Value, payload};
 use crate::resp::args::encode;
 use crate::types::image::Image;
 use bytes::Bytes;
-use std::io;
+use std::io::{self, Write};
 
 /// Bytes that gather before they are given away.
 const GATHERED: usize = 256 * 1024;
@@ -19,7 +18,7 @@ const GATHERED: usize = 256 * 1024;
 const SLICE: usize = 500;
 
 /// Takes commands, whole ones, some hundred kilobytes at a time.
-pub trait Groups: Durable {
+pub trait Groups: Write {
     /// Writes them.
     fn group(&mut self, commands: &[u8]) -> io::Result<()>;
 }

@@ -9,10 +9,10 @@ use super::super::scripting::Interpreter;
 use super::super::scripting::catalog::Libraries;
 use super::delay::delay;
 use crate::db::{Access, Counters};
+use crate::disk::file::Stream;
 use crate::disk::seal;
 use crate::rdb::Forms;
 use crate::rdb::file::{Batch, Counts, Inserter, LoadError, Scanner};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -35,21 +35,21 @@ pub fn size(shared: &Shared) -> u64 {
 }
 
 /// The file of a snapshot, sealed or not.
-pub type Source = seal::Reader<File>;
+pub type Source = seal::Reader<Stream>;
 
 /// Opens the snapshot; none if there is no such file.
 pub fn open(shared: &Shared, path: &Path) -> Result<Option<Scanner<Source>>, LoadError> {
-    let file = match File::open(path) {
+    let file = match shared.persist.place.disk().read(&std::path::absolute(path)?) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let total = file.metadata().map_or(0, |about| about.len());
+    let total = file.len().unwrap_or(0);
     let config = shared.config.get();
     let keys = shared.persist.place.keys();
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let file = seal::Reader::new(file, keys.map(|keys| &**keys)).map_err(named)?;
+    let file = seal::Reader::new(Stream::new(file), keys.map(|keys| &**keys)).map_err(named)?;
     if keys.is_some() && !file.is_sealed() {
         let path = path.display();
         tracing::warn!(

@@ -9,7 +9,6 @@ pub mod base;
 pub mod delay;
 pub mod jobs;
 pub mod load;
-mod output;
 pub mod place;
 pub mod recorder;
 pub mod replay;

@@ -6,18 +6,45 @@
 
 use crate::disk::lock::{Guard, Refusal};
 use crate::disk::seal::Keyring;
+use crate::disk::{Disk, RealDisk, replace};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Place {
+    disk: Arc<dyn Disk>,
     guard: Mutex<Option<Arc<Guard>>>,
     keys: OnceLock<Arc<Keyring>>,
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        let (guard, keys) = (Mutex::default(), OnceLock::new());
+        Self { disk: Arc::new(RealDisk), guard, keys }
+    }
+}
+
 impl Place {
+    /// On another disk than the machine's, which is ours.
+    #[cfg(test)]
+    pub fn on(disk: Arc<dyn Disk>, guard: Guard) -> Self {
+        Self { disk, guard: Mutex::new(Some(Arc::new(guard))), ..Self::default() }
+    }
+
+    /// Where its files are.
+    pub const fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Removes what a process before us left there when it ended. The directory is ours.
+    pub fn sweep(&self) {
+        if let Ok(folder) = std::path::absolute(".") {
+            replace::sweep(&*self.disk, &folder);
+        }
+    }
+
     /// The keys of the start. Once.
     pub fn seal_with(&self, keys: Keyring) {
         // A second call would be a mistake in the wiring; the first keys stay in force.
@@ -38,6 +65,7 @@ impl Place {
         }
         let taken = Arc::new(Guard::take(Path::new("."))?);
         *guard = Some(Arc::clone(&taken));
+        self.sweep();
         Ok(taken)
     }
 
@@ -63,6 +91,7 @@ impl Place {
         std::env::set_current_dir(dir).map_err(|error| crate::config::os_reason(&error))?;
         if let Some(taken) = taken {
             *guard = Some(Arc::new(taken));
+            self.sweep();
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! A snapshot on its way to a file, while everybody goes on.
 //!
 //! What the walk gives is encoded into memory, as it must not wait ([`Sink::small`]); it goes to the file
-//! when the walk pauses. Files are forced to the disk every few megabytes, so that the end does not find
-//! gigabytes that nobody has begun to write.
+//! when the walk pauses.
 
 use super::super::Shared;
 use super::delay::delay;
@@ -16,13 +15,10 @@ use crate::rdb::file::{Settings, Writer};
 use crate::sync::{AtomicBool, Ordering};
 use crate::types::image::Image;
 use bytes::Bytes;
-use std::fs::File;
 use std::io::{self, Write};
 
 /// Bytes that gather before they go to the file.
 const GATHERED: usize = 256 * 1024;
-/// Bytes after which the file is forced to the disk.
-const SYNCED: u64 = 4 * 1024 * 1024;
 
 /// What waits to be written to the file.
 #[derive(Debug, Default)]
@@ -44,28 +40,8 @@ impl Write for Pile {
 pub struct Manner {
     /// It is the beginning of an append-only file.
     pub aof_base: bool,
-    /// The file is forced to the disk as it grows.
-    pub incremental: bool,
     /// What access clocks mean.
     pub policy: Policy,
-}
-
-/// A file that can be forced to the disk.
-pub trait Durable: Write {
-    /// Forces what was written to the disk.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Durable for File {
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
-
-impl<F: Durable> Durable for &mut F {
-    fn sync(&mut self) -> io::Result<()> {
-        (**self).sync()
-    }
 }
 
 /// Writes a snapshot to a file; `at_cut` is called at the cut.
@@ -74,7 +50,6 @@ pub struct Recorder<'r, F, C> {
     file: &'r mut F,
     cancelled: &'r AtomicBool,
     at_cut: C,
-    manner: Manner,
     eviction: EvictionPolicy,
     policy: Policy,
     now: i64,
@@ -85,14 +60,13 @@ pub struct Recorder<'r, F, C> {
     writer: Writer<Pile>,
     /// What went wrong where nothing may be waited for.
     failed: Option<io::Error>,
-    unsynced: u64,
     /// Keys since the last pause.
     keys: u64,
     /// Microseconds to wait for each, as when it began: a child process would know of no other.
     each: i32,
 }
 
-impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
+impl<'r, F: Write, C: FnMut()> Recorder<'r, F, C> {
     /// Writes to `file`, until `cancelled`.
     pub fn new(
         shared: &'r Shared,
@@ -114,7 +88,6 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
             file,
             cancelled,
             at_cut,
-            manner,
             eviction: config.maxmemory_policy,
             policy: manner.policy,
             now,
@@ -123,7 +96,6 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
             db: None,
             writer: Writer::begin(Pile::default(), settings)?,
             failed: None,
-            unsynced: 0,
             keys: 0,
             each: config.rdb_key_save_delay,
         })
@@ -167,13 +139,8 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
             return Ok(());
         }
         self.file.write_all(bytes)?;
-        self.unsynced += bytes.len() as u64;
         bytes.clear();
         bytes.shrink_to(4 * GATHERED);
-        if self.manner.incremental && self.unsynced >= SYNCED {
-            self.unsynced = 0;
-            self.file.sync()?;
-        }
         self.heed()
     }
 
@@ -191,7 +158,7 @@ impl<'r, F: Durable, C: FnMut()> Recorder<'r, F, C> {
     }
 }
 
-impl<F: Durable, C: FnMut()> Sink for Recorder<'_, F, C> {
+impl<F: Write, C: FnMut()> Sink for Recorder<'_, F, C> {
     type Error = io::Error;
 
     fn cut(&mut self, sizes: &[(u64, u64)]) {

@@ -1,16 +1,15 @@
 //! Writing the file of a snapshot.
 
 use super::super::Shared;
-use super::output::Output;
 use crate::config::{EvictionPolicy, REDIS_VERSION};
 use crate::db::{Access, Counters, Key, Policy};
+use crate::disk::Output;
+use crate::disk::replace::{self, Manner};
 use crate::rdb::Value;
 use crate::rdb::encode::Head;
 use crate::rdb::file::{Settings, Writer};
 use crate::sync::{AtomicU64, Ordering};
-use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
 
 /// Saves all data under the configured name, and says in the log how that went. The caller is alone in
 /// the keyspace.
@@ -38,32 +37,16 @@ pub fn replace<T>(
     name: &str,
     fill: impl FnOnce(&mut Output) -> io::Result<T>,
 ) -> io::Result<T> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let place = &shared.persist.place;
     let _ours = place.claim().map_err(io::Error::other)?;
-    let path = &std::path::absolute(name)?;
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let temporary = format!("temp-{}-{number}.rdb", std::process::id());
-    let temporary = path.parent().unwrap_or(Path::new("")).join(temporary);
-    let written = File::create(&temporary).and_then(|file| {
-        let mut file = Output::new(file, place.keys())?;
-        let value = fill(&mut file)?;
-        file.close()?;
-        fs::rename(&temporary, path)?;
-        Ok(value)
-    });
-    match written {
-        Ok(value) => {
-            // Without the directory the new name may be lost with the power.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())?;
-            Ok(value)
-        }
-        Err(error) => {
-            let _ = fs::remove_file(&temporary); // it may not even be there
-            Err(error)
-        }
-    }
+    let path = std::path::absolute(name)?;
+    let manner = Manner {
+        keys: place.keys().map(|keys| &**keys),
+        incremental: shared.config.get().rdb_save_incremental_fsync,
+        number: NUMBER.fetch_add(1, Ordering::Relaxed),
+    };
+    replace::replace(&**place.disk(), &path, manner, fill)
 }
 
 /// Writes all data; the size. The caller is alone in the keyspace.

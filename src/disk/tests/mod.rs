@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod redis;
 mod repair;
+mod replaced;
 mod sealed;
 mod simulation;
 
