@@ -185,6 +185,29 @@ fn a_rewrite_of_a_log_that_is_off_leaves_a_base_alone() {
     assert_eq!(manifest(&folder), ["4.base.aof seq 4 type b", "1.incr.aof seq 1 type i"]);
 }
 
+/// A base that cannot even be created is a rewrite that failed, whether there is a log or not, and the next
+/// one is another matter.
+#[test]
+fn a_base_that_cannot_be_created_does_not_stand_in_the_way_of_the_next() {
+    let folder = Folder::new();
+    let server = folder.server(LOG);
+    let mut client = server.client();
+    let name = format!("appendonlydir/temp-rewriteaof-bg-{}.aof", server.process.id());
+    let base = folder.0.join(name);
+    for value in ["log", "none"] {
+        client.check(&format!("SET k {value}"), OK);
+        std::fs::create_dir(&base).unwrap();
+        rewrite(&mut client);
+        assert_eq!(field(&mut client, "aof_last_bgrewrite_status"), "err");
+        std::fs::remove_dir(&base).unwrap();
+        rewrite(&mut client);
+        assert_eq!(field(&mut client, "aof_last_bgrewrite_status"), "ok");
+        client.check("CONFIG SET appendonly no", OK);
+    }
+    stop(server);
+    folder.server(LOG).client().check("GET k", "$4\r\nnone\r\n");
+}
+
 #[test]
 fn what_is_no_longer_needed_stays_if_that_is_wanted() {
     let folder = Folder::new();

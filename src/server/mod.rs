@@ -13,6 +13,8 @@ pub mod logging;
 mod repair;
 mod rewriting;
 mod saving;
+#[cfg(test)]
+mod simulation;
 pub mod start;
 mod stop;
 

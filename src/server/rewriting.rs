@@ -150,9 +150,12 @@ pub(super) fn once(shared: &Arc<Shared>, local: &Local) -> Result<(), String> {
     let (mut log, _) = open(shared, now())?;
     let (sender, answer) = channel();
     let _ = sender.send(Ok(log.begin_base(now())));
+    drop(sender); // there is no second answer to wait for
     match base(shared, local, answer, || {}) {
         (Some(rewrite), Ok(())) => {
             log.finish_rewrite(rewrite, now()).map_err(|error| error.to_string())?;
+            // A log that is on settles by itself; of this one nobody will hear again.
+            log.directory_mut().settle().map_err(|error| error.to_string())?;
             log::remove_history(&mut log);
             Ok(())
         }
@@ -192,10 +195,13 @@ struct Late {
 impl Late {
     fn out(&mut self) -> io::Result<&mut BaseWriter> {
         if self.out.is_none() {
+            if self.rewrite.is_some() {
+                return Err(io::Error::other("the base could not be created"));
+            }
             let answer = self.answer.recv().map_err(|_| io::Error::other("the log has ended"))?;
-            let rewrite = answer.map_err(io::Error::other)?;
+            // Kept whether or not it can be opened: the log waits for it to come back.
+            let rewrite = self.rewrite.insert(answer.map_err(io::Error::other)?);
             self.out = Some(rewrite.open()?);
-            self.rewrite = Some(rewrite);
         }
         self.out.as_mut().ok_or_else(|| io::Error::other("the log has ended"))
     }
