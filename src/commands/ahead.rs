@@ -9,6 +9,7 @@
 //! Nothing here has an effect that a client could see: what is asked for may be gone when its
 //! command runs, and what was not asked for is found all the same.
 
+use super::Flags;
 use super::run::Plan;
 use super::zset::access::parse;
 use crate::db::{Access, Key};
@@ -46,7 +47,7 @@ pub fn ask<'a>(plans: &[Plan], db: &mut Access<'_>, args: impl Fn(usize) -> Args
             Ahead::Nothing => {}
             Ahead::End(_) => ends += 1,
             _ if count >= FROM => {
-                let sought = |i: usize| sought(plans[i].beyond, args(i));
+                let sought = |i: usize| sought(&plans[i], args(i));
                 db.ask_ahead(key(at), (at..at + count).filter_map(sought));
             }
             _ => {}
@@ -94,12 +95,13 @@ fn first_key(plan: &Plan) -> usize {
 
 /// The element that a command is about.
 #[inline]
-fn sought(ahead: Ahead, args: Args<'_>) -> Option<Sought<'_>> {
-    let (at, ordered, score) = match ahead {
+fn sought<'a>(plan: &Plan, args: Args<'a>) -> Option<Sought<'a>> {
+    let (at, ordered, score) = match plan.beyond {
         Ahead::Nothing | Ahead::End(_) => return None,
         Ahead::Element(at) => (at, false, None),
         Ahead::Ranked(at) => (at, true, None),
         Ahead::Scored(at) => (at + 1, true, Some(parse(args.opt(usize::from(at))?).ok()?)),
     };
-    Some(Sought { name: args.opt(usize::from(at))?, ordered, score })
+    let changed = plan.row.is_some_and(|row| row.command.flags.has(Flags::WRITE));
+    Some(Sought { name: args.opt(usize::from(at))?, ordered, score, changed })
 }

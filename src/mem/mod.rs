@@ -25,6 +25,21 @@ pub fn prefetch<T: ?Sized>(place: *const T) {
     let _ = place;
 }
 
+/// The same of what will be written soon, and may be another processor's until then: the line comes to
+/// stay, not as a copy that must be asked for once more.
+#[inline(always)]
+pub fn prefetch_to_write<T: ?Sized>(place: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch of any address is allowed and has no effect that a program can see; processors
+    // without this one do nothing.
+    unsafe {
+        let place = place.cast::<u8>();
+        std::arch::asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    prefetch(place);
+}
+
 /// A thread's difference is passed on beyond this many bytes.
 const DRIFT: isize = 16 * 1024;
 

@@ -13,6 +13,7 @@
 //!   ([`crate::types::object::Shared`]).
 
 use super::latch::Latch;
+use crate::mem;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
@@ -30,8 +31,9 @@ impl Sharing {
     }
 }
 
-/// A part.
+/// A part. The latch stands beside the beginning of the value: one line for both.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Part<T> {
     latch: Latch,
     value: UnsafeCell<T>,
@@ -58,6 +60,14 @@ impl<T> Part<T> {
     #[inline(always)]
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
+    }
+
+    /// Asks for the line of the latch, and for the next, for who will lock it soon.
+    #[inline(always)]
+    pub fn ask(&self) {
+        let start = std::ptr::from_ref(self).cast::<u8>();
+        mem::prefetch_to_write(start);
+        mem::prefetch(start.wrapping_add(64));
     }
 
     /// The value, of which threads share the whole, for this one alone.

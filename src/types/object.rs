@@ -101,6 +101,8 @@ pub struct Sought<'k> {
     pub ordered: bool,
     /// It will get this score.
     pub score: Option<f64>,
+    /// It will be changed.
+    pub changed: bool,
 }
 
 impl Object {
@@ -210,9 +212,10 @@ impl<'o> Shared<'o> {
     /// Asks ahead for what commands on these elements will touch.
     pub fn ask_ahead<'k>(&self, sought: impl Iterator<Item = Sought<'k>>) {
         let shares = &self.shares;
+        let name = |one: Sought<'k>| (one.name, one.changed);
         match self.object {
-            Object::Hash(hash) => hash.ask_ahead_shared(sought.map(|one| one.name), shares),
-            Object::Set(set) => set.ask_ahead_shared(sought.map(|one| one.name), shares),
+            Object::Hash(hash) => hash.ask_ahead_shared(sought.map(name), shares),
+            Object::Set(set) => set.ask_ahead_shared(sought.map(name), shares),
             Object::ZSet(set) => set.ask_ahead_shared(sought, shares),
             _ => {}
         }

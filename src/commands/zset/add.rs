@@ -186,7 +186,12 @@ pub fn add(
         let ask = |set: &Draft<'_>, group: &[&(f64, &[u8])]| {
             let sought = |pair: &&(f64, _)| (pair.1, Some(pair.0));
             let sought = group.iter().map(sought);
-            set.ask_ahead(sought.map(|(name, score)| Sought { name, ordered: true, score }));
+            set.ask_ahead(sought.map(|(name, score)| Sought {
+                name,
+                ordered: true,
+                score,
+                changed: true,
+            }));
         };
         let mut put = Ok(());
         in_groups(&mut set, rest.iter(), ask, |set, pair| {

@@ -34,7 +34,8 @@ pub fn zmscore(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         let mut scores = Vec::with_capacity(members.len());
         let ask = |set: &View<'_>, names: &[&[u8]]| {
             let names = names.iter().copied();
-            let sought = names.map(|name| Sought { name, ordered: false, score: None });
+            let sought =
+                names.map(|name| Sought { name, ordered: false, score: None, changed: false });
             if let View::Large(set) = set {
                 set.ask_ahead(sought);
             }

@@ -22,7 +22,12 @@ pub fn zrem(cx: &mut Cx<'_>, args: Args<'_>) -> Result<(), Error> {
         let mut count = 0;
         let ask = |set: &Draft<'_>, names: &[&[u8]]| {
             let names = names.iter().copied();
-            set.ask_ahead(names.map(|name| Sought { name, ordered: true, score: None }));
+            set.ask_ahead(names.map(|name| Sought {
+                name,
+                ordered: true,
+                score: None,
+                changed: true,
+            }));
         };
         in_groups(set, members.iter(), ask, |set, member| {
             count += usize::from(!set.is_empty() && set.remove(member));

@@ -47,7 +47,11 @@ impl Large {
     }
 
     /// The same while threads share it.
-    pub fn ask_ahead_shared<'k>(&self, members: impl Iterator<Item = &'k [u8]>, shares: &Shares) {
+    pub fn ask_ahead_shared<'k>(
+        &self,
+        members: impl Iterator<Item = (&'k [u8], bool)>,
+        shares: &Shares,
+    ) {
         self.table.ask_ahead_shared(members, shares);
     }
 

@@ -226,14 +226,29 @@ impl<L: Layout> Table<L> {
         hashes[..count].iter().for_each(|&hash| self.shard(hash).1.ask_ahead(hash));
     }
 
-    /// The same of a table that threads share ([`Table::turn`]).
+    /// The same of a table that threads share ([`Table::turn`]), with whether each element will be
+    /// changed. The parts' latches come first: as often as not another processor had them last.
     #[inline]
-    pub fn ask_ahead_shared<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, shares: &Shares) {
+    pub fn ask_ahead_shared<'k>(
+        &self,
+        sought: impl Iterator<Item = (&'k [u8], bool)>,
+        shares: &Shares,
+    ) {
+        let Some(parts) = self.parts.as_deref() else { return };
+        let mut changes = 0_u64;
+        let keys = sought.enumerate().map(|(i, (key, change))| {
+            changes |= u64::from(change) << (i % AHEAD);
+            key
+        });
+        let (hashes, count) = self.hashes(keys, |hash| parts.part(parts.id(hash)).ask());
+        let hashes = &hashes[..count];
         let turn = |hash| self.turn(hash, shares);
-        let (hashes, count) =
-            self.hashes(keys, |hash| turn(hash).map_or((), |turn| turn.ask_bucket()));
-        let ask = |&hash: &u64| turn(hash).map_or((), |turn| turn.ask_ahead());
-        hashes[..count].iter().for_each(ask);
+        hashes.iter().for_each(|&hash| turn(hash).map_or((), |turn| turn.ask_bucket()));
+        for (i, &hash) in hashes.iter().enumerate() {
+            if let Some(turn) = turn(hash) {
+                turn.ask_ahead(changes >> i & 1 == 1);
+            }
+        }
     }
 
     /// Asks for the bucket of a hash.

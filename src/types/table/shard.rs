@@ -4,13 +4,15 @@ use super::index::Index;
 use super::store::Store;
 use super::{Hashing, Layout};
 
-/// Store and index, which hold the same elements (H1).
+/// Store and index, which hold the same elements (H1). What every look-up reads, and a change of one
+/// element writes, stands first: behind a latch it is in the same line ([`crate::sync::part::Part`]).
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(super) struct Shard {
-    pub(super) store: Store,
-    pub(super) index: Index,
     /// Number of the last change that was made while threads shared the table.
     pub(super) number: u64,
+    pub(super) index: Index,
+    pub(super) store: Store,
 }
 
 impl Shard {
@@ -41,6 +43,15 @@ impl Shard {
     #[inline(always)]
     pub(super) fn ask_ahead(&self, hash: u64) {
         if let Some(place) = self.index.candidate(hash) {
+            self.store.prefetch(place);
+        }
+    }
+
+    /// The same, for who changes the content.
+    #[inline(always)]
+    pub(super) fn ask_to_change(&self, hash: u64) {
+        if let Some(place) = self.index.candidate(hash) {
+            self.store.prefetch_owner(place);
             self.store.prefetch(place);
         }
     }

@@ -30,6 +30,8 @@ const CHUNKS: usize = 1 << 19;
 const CHUNK_BYTES: usize = 1 << 16;
 /// The slack of a slot without content.
 const FREE: u8 = 0xff;
+/// Bytes of a counted block before its content: both counts.
+const COUNTS: usize = 2 * size_of::<usize>();
 /// Bytes that the processor brings at a time.
 const LINE: usize = 64;
 /// Up to `FINE`, slots come in steps of 4 bytes; up to `COARSE`, in steps of 32.
@@ -116,6 +118,7 @@ pub(super) fn content_of(slot: &[u8]) -> Option<&[u8]> {
 
 /// All contents.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(in crate::types) struct Store {
     pub(super) chunks: Vec<Chunk>,
     /// By class, a chunk with room.
@@ -216,6 +219,16 @@ impl Store {
             let slot = self.chunks[(place >> SLOT_BITS) as usize].slot(place);
             mem::prefetch(slot.as_ptr());
             mem::prefetch(&slot[(slot.len() - 1).min(LINE)]);
+        }
+    }
+
+    /// Asks for what says whether the chunk of a place is shared with a copy, which is written by who
+    /// changes the content: so it is another processor's as often as not, if threads share the table.
+    #[inline(always)]
+    pub(in crate::types) fn prefetch_owner(&self, place: u32) {
+        if place & BLOCK == 0 {
+            let bytes = self.chunks[(place >> SLOT_BITS) as usize].bytes.as_ptr();
+            mem::prefetch_to_write(bytes.wrapping_sub(COUNTS));
         }
     }
 

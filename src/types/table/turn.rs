@@ -88,10 +88,14 @@ impl<L: Layout> Turn<'_, L> {
         self.shard.index.prefetch(self.hash);
     }
 
-    /// Asks for the content that a look-up will very likely compare.
+    /// Asks for the content that a look-up will very likely compare, and perhaps change.
     #[inline(always)]
-    pub(super) fn ask_ahead(&self) {
-        self.shard.ask_ahead(self.hash);
+    pub(super) fn ask_ahead(&self, to_change: bool) {
+        if to_change {
+            self.shard.ask_to_change(self.hash);
+        } else {
+            self.shard.ask_ahead(self.hash);
+        }
     }
 
     /// The place of the element with this key.

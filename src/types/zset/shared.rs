@@ -39,7 +39,7 @@ impl SortedSet {
             let order = self.order.lock(shares.proof());
             self.ask(&order, sought); // Z3
         } else {
-            self.members.0.ask_ahead_shared(sought.map(|one| one.name), shares);
+            self.members.0.ask_ahead_shared(sought.map(|one| (one.name, one.changed)), shares);
         }
     }
 
