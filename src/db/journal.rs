@@ -92,6 +92,15 @@ impl Journal {
         Some(last)
     }
 
+    /// A command panicked in its midst. What it has recorded stays, for that has happened: a step that held
+    /// stripes said what it had done when it gave them back. What was only proposed is dropped, lest the
+    /// next change be taken for it.
+    pub fn forsake(&self, local: &mut Local) {
+        let Pen { page, last, .. } = std::mem::take(&mut local.pen);
+        local.pen = Pen { page, last, ..Pen::default() };
+        local.pen.page.withdraw();
+    }
+
     /// The same, if so much was recorded that the page should not grow.
     #[inline]
     pub fn hand_over_much(&self, local: &mut Local) -> Option<u64> {

@@ -229,6 +229,35 @@ mod tests {
     }
 
     #[test]
+    fn what_a_panic_left_is_said_by_nobody_else() {
+        let keyspace = Keyspace::new(1, 1, Arc::new(Clock::new()));
+        keyspace.want(Wants::LOGGED, true);
+        let mut a = keyspace.sit();
+        let mut merge = Merge::new(keyspace.journal.seats(), 0);
+        set(&keyspace, &mut a, (0, "1"));
+        keyspace.gate.enter(a.seat);
+        let pin = sync::pin();
+        let mut access = Access::new(&keyspace, &mut a, &pin, 0);
+        let step = std::panic::AssertUnwindSafe(|| {
+            access.hold(&[Key::new(b"2")], |access| {
+                access.effect(&[b"SAY", b"half"]);
+                std::panic::resume_unwind(Box::new("without a word"));
+            })
+        });
+        assert!(std::panic::catch_unwind(step).is_err());
+        access.propose(OwnedArgs::new(["SET", "2", "v"]).view());
+        keyspace.gate.leave(0);
+        keyspace.journal.forsake(&mut a);
+        set(&keyspace, &mut a, (0, "3"));
+        keyspace.journal.hand_over(&mut a);
+        merge.collect(&keyspace.journal);
+        let (all, lasts) = drain(&mut merge, u64::MAX);
+        assert_eq!(lasts, [3]);
+        let want = "$1 1 $1 v *2 $3 SAY $4 half *3 $3 SET $1 3 $1 v ";
+        assert!(all.ends_with(want), "a step's end is its end, a proposal's is not: {all}");
+    }
+
+    #[test]
     fn what_changed_nothing_leaves_nothing() {
         let keyspace = Keyspace::new(1, 1, Arc::new(Clock::new()));
         let mut a = keyspace.sit();

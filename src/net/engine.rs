@@ -219,6 +219,7 @@ impl Engine {
 
     /// After a panic: whatever it left half done of a batch is dropped.
     pub fn reset(&mut self) {
+        self.shared.keyspace.journal.forsake(&mut self.seat);
         self.hand_over();
         self.reply = Reply::with_capacity(shrink::FLOOR);
         self.batch = Batch::default();
