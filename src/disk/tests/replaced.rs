@@ -32,7 +32,8 @@ struct World {
 /// What stands in the file of that number.
 fn contents(seed: u64, number: u64) -> Vec<u8> {
     let mut dice = Dice::new(seed << 20 | number);
-    let len = [0, 3, 511, 5_000, 70_000, 600_000][dice.below(if seed % 8 == 0 { 6 } else { 5 })];
+    let len =
+        [0, 3, 511, 5_000, 70_000, 600_000][dice.below(if seed.is_multiple_of(8) { 6 } else { 5 })];
     let mut bytes = number.to_le_bytes().to_vec();
     bytes.extend((0..len).map(|_| dice.draw() as u8 | 1)); // no zeros: those are what is lost
     bytes
@@ -40,7 +41,8 @@ fn contents(seed: u64, number: u64) -> Vec<u8> {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let keys = (seed % 3 == 0).then(|| Arc::new(seal::Keyring::parse(&[7; 32]).unwrap()));
+        let keys =
+            seed.is_multiple_of(3).then(|| Arc::new(seal::Keyring::parse(&[7; 32]).unwrap()));
         let (dice, disk) = (Dice::new(seed), SimDisk::new(seed ^ 0xd1ce));
         Self { seed, dice, disk, keys, begun: 0, seen: 0, possible: BTreeSet::from([0]) }
     }
@@ -158,7 +160,7 @@ fn a_crash_at_any_step_leaves_the_old_or_the_new() {
         let mut steps = 0;
         loop {
             let mut world = World::new(seed);
-            if seed % 2 == 0 {
+            if seed.is_multiple_of(2) {
                 world.step(false);
             }
             world.disk.crash_after(steps);
