@@ -33,6 +33,9 @@ const RETRY: u32 = 32;
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long, at most, who was released is waited for before the next sync (L4).
 const GATHER: Duration = Duration::from_millis(2);
+/// And on a disk whose syncs take next to no time: fewer turns of the two threads are worth more than
+/// that time where they share a core, and who does not come back is soon not waited for.
+const LEAST: Duration = Duration::from_millis(1);
 /// A sync that takes longer than this delays those after it, milliseconds.
 const SLOW_SYNC: u64 = 2_000;
 
@@ -205,7 +208,7 @@ impl Writer {
         // Those whose replies just left, and those who arrived meanwhile.
         let crowd = shared.wake.arrived() - released;
         let target = taken + crowd;
-        let end = Instant::now() + (sync / 2).min(GATHER);
+        let end = Instant::now() + (sync / 2).clamp(LEAST, GATHER);
         shared.wake.expect(target);
         while shared.wake.arrived() < target {
             let left = end.saturating_duration_since(Instant::now());
