@@ -63,6 +63,7 @@ impl Journal {
     /// The first record of this run comes after number `last`. Before any thread works.
     pub fn begin(&self, last: u64) {
         self.order.last.store(last, Ordering::Release);
+        self.order.cut.store(last, Ordering::Relaxed); // what is older is of another run
     }
 
     /// One log ends here and the next begins: the greatest number given so far. In exclusive mode.

@@ -43,7 +43,7 @@ use std::io;
 use std::sync::Arc;
 
 /// Milliseconds between attempts of a log that fails.
-pub const RETRY_MS: u64 = 1000;
+pub const RETRY_MS: u64 = 500; // a disk with room again is noticed within a second
 /// Milliseconds between syncs with `everysec`.
 pub const SYNC_MS: u64 = 1000;
 

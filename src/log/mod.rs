@@ -11,9 +11,10 @@
 //!   the thread publishes and then looks who waits. The thread itself sleeps the same way ([`wake`]).
 //! - **L3** A cut ([`Log::cut_at`]) parts the records: all up to it stand in the file that ends there, all
 //!   others in the next. It is told while nobody is in the keyspace, before any younger record exists.
-//! - **L4** With `always` the next sync waits, for half of the time that the last one took at most, until all
-//!   connections that had replies waiting are back: else those that the one sync releases and those that
-//!   arrived during it take turns for ever, and each sync does half of the work that it could.
+//! - **L4** With `always` the next sync waits, for half of the time that the last one took or a millisecond at
+//!   most, until all connections that had replies waiting are back: else those that the one sync releases
+//!   and those that arrived during it take turns for ever, and each sync does half of the work that it
+//!   could.
 //!
 //! With `everysec` and `no` workers wake nobody while there is traffic: the thread looks every
 //! two milliseconds, so that is how much the end of the process can cost beyond what is written; a thread
