@@ -272,9 +272,10 @@ impl Access<'_> {
     /// itself. [`Access::withdraw`] must follow.
     #[inline]
     pub fn propose(&mut self, args: Args<'_>) {
-        let bytes = &mut self.local.pen.page.bytes;
-        let start = bytes.len();
-        args.encode(bytes);
+        let page = &mut self.local.pen.page;
+        page.ask_ahead();
+        let start = page.bytes.len();
+        args.encode(&mut page.bytes);
         self.local.pen.proposal = Some((start, self.db as u32));
     }
 
