@@ -193,11 +193,8 @@ def speed(o, servers):
                 server.load(["SET", "key:{s}", "{d}"], depth=64, count=KEYS)
         for name, op, depth in cases:
             words, reply, _ = COMMANDS[op]
-            rounds = {server.name: [] for server in running}
-            for _ in range(o.rounds):
-                for server in running:
-                    rounds[server.name].append(server.load(words, depth=depth, reply=reply, seconds=o.seconds))
-            results[name] = medians(rounds)
+            results[name] = in_turn(o, running, lambda server: server.load(
+                words, depth=depth, reply=reply, seconds=o.seconds))
             show_speed(name, results[name])
     finally:
         for server in running:
@@ -217,15 +214,14 @@ def collections(o, servers):
                 server.load(words, depth=64, count=count, keys=keys, clients=min(count, 10))
         for name, op, depth in cases:
             words, keys = COLLECTIONS[op]
-            rounds = {server.name: [] for server in running}
-            for _ in range(o.rounds):
-                for server in running:
-                    length = {"seconds": o.seconds}
-                    if op in REFILL:
-                        server.load(REFILL[op], depth=64, count=30_000, keys=1_000_000_000, clients=8)
-                        length = {"count": 400_000 if depth > 1 else 50_000}
-                    rounds[server.name].append(server.load(words, depth=depth, keys=keys, **length))
-            results[name] = medians(rounds)
+            def once(server):
+                length = {"seconds": o.seconds}
+                if op in REFILL:
+                    server.load(REFILL[op], depth=64, count=30_000, keys=1_000_000_000, clients=8)
+                    length = {"count": 400_000 if depth > 1 else 50_000}
+                return server.load(words, depth=depth, keys=keys, **length)
+
+            results[name] = in_turn(o, running, once)
             show_speed(name, results[name])
     finally:
         for server in running:
@@ -233,8 +229,12 @@ def collections(o, servers):
     return results
 
 
-def medians(rounds):
-    """server -> median figures of its rounds."""
+def in_turn(o, running, measure):
+    """server -> median figures of rounds in which each server is measured once."""
+    rounds = {server.name: [] for server in running}
+    for _ in range(o.rounds):
+        for server in running:
+            rounds[server.name].append(measure(server))
     return {server: {
         "cpu": statistics.median(r["server_cpu_s"] / r["ops"] * 1e6 for r in got),
         "ops": statistics.median(r["ops_per_s"] for r in got),

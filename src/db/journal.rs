@@ -297,8 +297,10 @@ impl Access<'_> {
         match pen.proposal {
             Some((start, db)) if !within => {
                 pen.proposal = None;
-                // A key that was over may have been buried meanwhile: its record stands behind this.
-                let behind = pen.page.marks.last().filter(|mark| mark.start > start);
+                // A key that was over may have been buried meanwhile: its record stands behind this, as
+                // would any other that came first.
+                let marks = pen.page.marks.iter().rev();
+                let behind = marks.take_while(|mark| mark.start > start).last();
                 let end = behind.map_or(pen.page.bytes.len(), |mark| mark.start);
                 pen.last = pen.page.add(&self.keyspace.journal.order, (start, end), (db, db));
             }
